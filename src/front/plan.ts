@@ -1,0 +1,53 @@
+/** The part of a configuration snapshot that a worker needs: plain data that can be posted to a thread. */
+
+/** An address block. `bytes` has 4 or 16 bytes; the first `bits` of them count. */
+export type Prefix = { readonly bytes: readonly number[]; readonly bits: number };
+
+export type PlanBackend = {
+  readonly name: string;
+  /** Its place on the board. */
+  readonly slot: number;
+  /** An IPv4 or IPv6 literal, IPv6 without brackets, a scope after `%` allowed. */
+  readonly address: string;
+  readonly port: number;
+  /** Local address to ask from; absent: the kernel chooses. */
+  readonly source?: string;
+  readonly weight: number;
+  /** Most queries in flight under the policy first-available; absent: no bound. */
+  readonly capacity?: number;
+};
+
+export type PlanPool = {
+  readonly name: string;
+  readonly policy: string;
+  /** How long an answer may take, in ms. */
+  readonly timeout: number;
+  readonly backends: readonly PlanBackend[];
+};
+
+/** How answers may be kept; absent when the cache is off. Seconds. */
+export type PlanCache = {
+  readonly minTtl: number;
+  readonly maxTtl: number;
+  readonly maxNegativeTtl: number;
+  readonly failureTtl: number;
+  readonly prefetch: boolean;
+};
+
+export type Plan = {
+  /** Counts snapshots from 1. */
+  readonly generation: number;
+  readonly allow: readonly Prefix[];
+  /** The text for id.server, hostname.bind and NSID. */
+  readonly identity: string;
+  /** The text for version.bind. */
+  readonly version: string;
+  /** UDP answer size that Chorus asks of backends and grants to clients at most, in bytes (EDNS). */
+  readonly udpSize: number;
+  readonly pools: readonly PlanPool[];
+  /** Index into `pools` for names that no domain matches. */
+  readonly defaultPool: number;
+  /** Domain suffixes (presentation format, lower case, no final dot except the root ".") with a pool of their own. */
+  readonly domains: readonly { readonly suffix: string; readonly pool: number }[];
+  readonly cache?: PlanCache;
+};

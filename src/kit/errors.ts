@@ -1,0 +1,122 @@
+/**
+ * Every error that Chorus shows an operator, in one table: a code to search for, a message that says what and where,
+ * and a remedy that says what to do. `docs/reference/errors.md` is generated from it.
+ */
+
+type Entry = { readonly message: string; readonly remedy: string; readonly exit: number };
+
+/** Exit codes of the command line, after sysexits.h where one fits. */
+export const exitCodes = {
+  ok: 0,
+  failed: 1,
+  usage: 64,
+  data: 65,
+  unavailable: 69,
+  software: 70,
+  osError: 71,
+  permission: 77,
+  config: 78,
+} as const;
+
+/** `{name}` in a message is filled from the error's details. */
+export const errorTable = {
+  CONFIG_UNREADABLE: {
+    message: 'cannot read the configuration file {file}: {reason}',
+    remedy: 'Check the path and that this user may read it.',
+    exit: exitCodes.config,
+  },
+  CONFIG_INVALID: {
+    message: 'the configuration {file} has {count} problem(s):\n{problems}',
+    remedy: 'Mend the lines named above; `chorus config check FILE` tells when it is right.',
+    exit: exitCodes.config,
+  },
+  ADDRESS_IN_USE: {
+    message: 'cannot listen on {address} ({protocol}): the address is in use',
+    remedy: 'Stop the other server (`ss -lnptu` names it) or change the address in the configuration.',
+    exit: exitCodes.unavailable,
+  },
+  ADDRESS_NOT_AVAILABLE: {
+    message: 'cannot listen on {address} ({protocol}): no interface of this machine has that address',
+    remedy: 'Add the address to an interface, or listen on an address that `ip address` shows.',
+    exit: exitCodes.unavailable,
+  },
+  PERMISSION: {
+    message: 'cannot listen on {address} ({protocol}): permission denied',
+    remedy:
+      'Ports below 1024 need root or the capability CAP_NET_BIND_SERVICE: start as root with `user:` set, use packaging/chorus.service, or a higher port.',
+    exit: exitCodes.permission,
+  },
+  LISTEN_FAILED: {
+    message: 'cannot listen on {address} ({protocol}): {reason}',
+    remedy: 'Check the address with `ip address` and the port with `ss -lnptu`.',
+    exit: exitCodes.osError,
+  },
+  USER_UNKNOWN: {
+    message: 'cannot run as user {user}: {reason}',
+    remedy: 'Create the user (`useradd --system {user}`) or correct `user:`.',
+    exit: exitCodes.permission,
+  },
+  ENGINE_UNAVAILABLE: {
+    message: 'the batch engine cannot run here: {reason}',
+    remedy: 'Use `engine: auto` or `engine: loop`; the batch engine needs 64-bit Linux with glibc or musl.',
+    exit: exitCodes.unavailable,
+  },
+  API_UNREACHABLE: {
+    message: 'no Chorus answers at {url}: {reason}',
+    remedy: 'Start it with `chorus serve --config FILE`, or name its API with --api ADDRESS:PORT.',
+    exit: exitCodes.unavailable,
+  },
+  API_REFUSED: {
+    message: '{reason}',
+    remedy: 'Correct the request; `chorus COMMAND --help` shows examples.',
+    exit: exitCodes.failed,
+  },
+  WORKER_DIED: {
+    message: 'worker {worker} stopped by an error: {reason}',
+    remedy: 'It has been started again; report the stack trace in the log.',
+    exit: exitCodes.software,
+  },
+  USAGE: {
+    message: '{reason}',
+    remedy: '`chorus --help` and `chorus COMMAND --help` show what is understood.',
+    exit: exitCodes.usage,
+  },
+  INTERNAL: {
+    message: 'internal error: {reason}',
+    remedy: 'This is a fault in Chorus: please report it with the stack trace.',
+    exit: exitCodes.software,
+  },
+} as const satisfies Record<string, Entry>;
+
+/** A code of the table. */
+export type ErrorCode = keyof typeof errorTable;
+
+/** An error of the table, with the details that its message names. Only these reach an operator. */
+export class ChorusError extends Error {
+  override readonly name = 'ChorusError';
+  readonly code: ErrorCode;
+  readonly details: Readonly<Record<string, string | number>>;
+
+  constructor(code: ErrorCode, details: Readonly<Record<string, string | number>> = {}) {
+    super(errorTable[code].message.replace(/\{(\w+)\}/g, (whole, key: string) => String(details[key] ?? whole)));
+    this.code = code;
+    this.details = details;
+  }
+
+  /** What the operator does next. */
+  get remedy(): string {
+    return errorTable[this.code].remedy.replace(/\{(\w+)\}/g, (whole, key: string) =>
+      String(this.details[key] ?? whole),
+    );
+  }
+
+  /** The exit code of a command that ends with this error. */
+  get exit(): number {
+    return errorTable[this.code].exit;
+  }
+}
+
+/** The text of anything thrown. */
+export function reasonOf(thrown: unknown): string {
+  return thrown instanceof Error ? thrown.message : String(thrown);
+}
