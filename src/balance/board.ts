@@ -24,11 +24,31 @@ export const maxBackends = 512;
 export const backendCounters = defineCounters({
   queries: { family: 'backend_queries_total', help: 'Queries sent to the backend.' },
   answers: { family: 'backend_answers_total', help: 'Answers taken from the backend.' },
-  servfail: { family: 'backend_failures_total', labels: { kind: 'servfail' }, help: 'Failed queries to the backend, by kind.' },
-  refused: { family: 'backend_failures_total', labels: { kind: 'refused' }, help: 'Failed queries to the backend, by kind.' },
-  timeout: { family: 'backend_failures_total', labels: { kind: 'timeout' }, help: 'Failed queries to the backend, by kind.' },
-  network: { family: 'backend_failures_total', labels: { kind: 'network' }, help: 'Failed queries to the backend, by kind.' },
-  malformed: { family: 'backend_failures_total', labels: { kind: 'malformed' }, help: 'Failed queries to the backend, by kind.' },
+  servfail: {
+    family: 'backend_failures_total',
+    labels: { kind: 'servfail' },
+    help: 'Failed queries to the backend, by kind.',
+  },
+  refused: {
+    family: 'backend_failures_total',
+    labels: { kind: 'refused' },
+    help: 'Failed queries to the backend, by kind.',
+  },
+  timeout: {
+    family: 'backend_failures_total',
+    labels: { kind: 'timeout' },
+    help: 'Failed queries to the backend, by kind.',
+  },
+  network: {
+    family: 'backend_failures_total',
+    labels: { kind: 'network' },
+    help: 'Failed queries to the backend, by kind.',
+  },
+  malformed: {
+    family: 'backend_failures_total',
+    labels: { kind: 'malformed' },
+    help: 'Failed queries to the backend, by kind.',
+  },
   unexpected: {
     family: 'backend_unexpected_answers_total',
     help: 'Answers dropped because no query in flight has their id and question: late, doubled or forged.',
@@ -62,7 +82,11 @@ export class Board {
     this.memory = memory ?? new SharedArrayBuffer(ints * 4 + doubles * 8);
     this.workers = workers;
     this.shared = new Int32Array(this.memory, 0, maxBackends * intsPerSlot);
-    this.#views = new Int32Array(this.memory, maxBackends * intsPerSlot * 4, workers * maxBackends * intsPerView);
+    this.#views = new Int32Array(
+      this.memory,
+      maxBackends * intsPerSlot * 4,
+      workers * maxBackends * intsPerView,
+    );
     this.#doubles = new Float64Array(this.memory, ints * 4, doubles);
   }
 
