@@ -1,0 +1,58 @@
+/** UDP for probes: one connected socket, and so one fresh source port, for each run. */
+import { createSocket } from 'node:dgram';
+import { familyOfAddress } from './targets.ts';
+
+/** Where a probe goes, and from which local address (absent: the kernel chooses). */
+export type Destination = { readonly address: string; readonly port: number; readonly source?: string };
+
+/** What a probe hears. After `close` it hears nothing more. */
+export type Hearing = {
+  readonly datagram: (bytes: Uint8Array) => void;
+  /** `code` as the system names it: ECONNREFUSED, ENETUNREACH. The exchange is over. */
+  readonly failed: (code: string) => void;
+};
+
+/** One way to send a datagram and hear what comes back from that address and port, and from nobody else. */
+export interface Datagrams {
+  /** Sends `bytes`; gives the function that closes the socket. Never throws: trouble comes through `failed`, later. */
+  exchange(to: Destination, bytes: Uint8Array, hearing: Hearing): () => void;
+}
+
+/** Sockets of the machine. A literal address needs no lookup, so `connect` and `send` happen in the same turn. */
+export const systemDatagrams: Datagrams = {
+  exchange(to, bytes, hearing) {
+    const family = familyOfAddress(to.address) === 'ipv6' ? 6 : 4;
+    let open = true;
+    const socket = createSocket({
+      type: family === 6 ? 'udp6' : 'udp4',
+      lookup: (host, _options, callback) => callback(null, host, family),
+    });
+    const close = () => {
+      if (!open) return;
+      open = false;
+      socket.close();
+    };
+    const fail = (error: Error) => {
+      if (!open) return;
+      close();
+      hearing.failed('code' in error && typeof error.code === 'string' ? error.code : error.message);
+    };
+    socket.on('error', fail);
+    socket.on('message', message => {
+      if (open) hearing.datagram(message);
+    });
+    const connect = () => {
+      if (!open) return;
+      socket.connect(to.port, to.address, () => {
+        if (open) socket.send(bytes, error => error && fail(error));
+      });
+    };
+    try {
+      if (to.source === undefined) connect();
+      else socket.bind({ address: to.source, port: 0, exclusive: true }, connect);
+    } catch (error) {
+      setImmediate(fail, error instanceof Error ? error : new Error(String(error)));
+    }
+    return close;
+  },
+};

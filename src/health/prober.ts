@@ -1,0 +1,160 @@
+/**
+ * Runs the probes: who is due when, how many at once, and what became of each run. All probes share one timer; a run
+ * costs one socket and no promise.
+ *
+ * - Starts lie on a grid of the probe's interval that begins at a random point of it, and each is moved by up to a tenth
+ *   of the interval either way: probes do not march in step, with each other or with another front, and do not drift.
+ * - A probe never overlaps itself: a start that falls due while it runs is left out.
+ * - At most `runsAtOnce` run at a time; others wait their turn.
+ */
+import type { Clock } from './clock.ts';
+import type { Datagrams } from './datagrams.ts';
+import type { PreparedProbe, ProbeOutcome, ProbeRun, ProbeWorld } from './probes/probe.ts';
+import { probes } from './probes/registry.ts';
+import type { HealthTarget, ProbeSettings } from './targets.ts';
+import { type Timer, Timers } from './timers.ts';
+
+/** Default bound of probes under way at once: each holds a socket. */
+export const runsAtOnce = 64;
+/** The first probe comes within this many ms, however long the interval is. */
+const firstWithin = 1000;
+/** A timeout that is noticed this late (ms) is given as long again: an answer may wait unread in the socket. */
+const lateness = 10;
+
+/** A probe of one backend, again and again. */
+export class ProbeJob {
+  readonly target: HealthTarget;
+  readonly settings: ProbeSettings;
+  readonly prepared: PreparedProbe;
+  /** Where the grid of starts begins, and how many steps have been used. */
+  grid = 0;
+  step = 0;
+  timer: Timer | null = null;
+  run: ProbeRun | null = null;
+  stopped = false;
+
+  constructor(target: HealthTarget, settings: ProbeSettings, prepared: PreparedProbe) {
+    this.target = target;
+    this.settings = settings;
+    this.prepared = prepared;
+  }
+}
+
+export type ProberOptions = {
+  readonly clock: Clock;
+  /** Uniform in 0 … bound−1, not to be guessed from outside. */
+  readonly random: (bound: number) => number;
+  readonly datagrams: Datagrams;
+  /** Told the outcome of each run. */
+  readonly onOutcome: (job: ProbeJob, outcome: ProbeOutcome) => void;
+  readonly runsAtOnce?: number;
+};
+
+export class Prober {
+  readonly #options: ProberOptions;
+  readonly #timers: Timers;
+  readonly #world: ProbeWorld;
+  readonly #most: number;
+  readonly #waiting = new Set<ProbeJob>();
+  #running = 0;
+
+  constructor(options: ProberOptions) {
+    this.#options = options;
+    this.#timers = new Timers(options.clock);
+    this.#most = options.runsAtOnce ?? runsAtOnce;
+    const { clock, random, datagrams } = options;
+    this.#world = { datagrams, random, now: () => clock.now() };
+  }
+
+  /** Runs under way. */
+  get running(): number {
+    return this.#running;
+  }
+
+  /** Probes `target` from now on. @throws WireError for a bad name, TypeError for a kind that is not registered. */
+  add(target: HealthTarget, settings: ProbeSettings): ProbeJob {
+    const factory = probes.get(settings.kind);
+    if (!factory) throw new TypeError(`no probe is called ${settings.kind}`);
+    const job = new ProbeJob(target, settings, factory(target, settings));
+    const { interval } = settings;
+    const first = this.#options.clock.now() + this.#fraction() * Math.min(interval, firstWithin);
+    job.grid = first + (this.#fraction() - 0.5) * interval;
+    job.timer = this.#timers.at(first, () => this.#due(job));
+    return job;
+  }
+
+  /** Ends a probe; a run under way is closed and tells nothing. */
+  remove(job: ProbeJob): void {
+    job.stopped = true;
+    this.#waiting.delete(job);
+    if (job.timer) this.#timers.cancel(job.timer);
+    job.timer = null;
+    if (job.run) {
+      job.run.close();
+      job.run = null;
+      this.#running--;
+      this.#startWaiting();
+    }
+  }
+
+  /** Stops the timer. Jobs are removed one by one before. */
+  stop(): void {
+    this.#timers.stop();
+  }
+
+  #fraction(): number {
+    return this.#options.random(1 << 20) / (1 << 20);
+  }
+
+  #due(job: ProbeJob): void {
+    job.timer = null;
+    if (this.#running >= this.#most) this.#waiting.add(job);
+    else this.#start(job);
+  }
+
+  #start(job: ProbeJob): void {
+    this.#running++;
+    const deadline = this.#options.clock.now() + job.settings.timeout;
+    job.run = job.prepared.start(this.#world, outcome => this.#finish(job, outcome));
+    job.timer = this.#timers.at(deadline, () => this.#late(job, deadline));
+  }
+
+  #late(job: ProbeJob, deadline: number): void {
+    const now = this.#options.clock.now();
+    if (now - deadline > lateness) job.timer = this.#timers.at(now + lateness, () => this.#timedOut(job));
+    else this.#timedOut(job);
+  }
+
+  #timedOut(job: ProbeJob): void {
+    const heard = job.run?.heard ?? '';
+    job.run?.close();
+    const detail = `timeout after ${job.settings.timeout}ms${heard === '' ? '' : ` (heard ${heard})`}`;
+    this.#finish(job, { good: false, detail, latency: null });
+  }
+
+  #finish(job: ProbeJob, outcome: ProbeOutcome): void {
+    if (job.stopped || job.run === null) return;
+    job.run = null;
+    this.#running--;
+    if (job.timer) this.#timers.cancel(job.timer);
+    job.timer = this.#timers.at(this.#nextStart(job), () => this.#due(job));
+    this.#options.onOutcome(job, outcome);
+    this.#startWaiting();
+  }
+
+  /** The next point of the grid that is not past, moved by the jitter. */
+  #nextStart(job: ProbeJob): number {
+    const { interval } = job.settings;
+    const now = this.#options.clock.now();
+    job.step = Math.max(job.step + 1, Math.ceil((now - job.grid) / interval));
+    return Math.max(now, job.grid + job.step * interval + (this.#fraction() - 0.5) * 0.2 * interval);
+  }
+
+  #startWaiting(): void {
+    for (const job of this.#waiting) {
+      if (this.#running >= this.#most) return;
+      this.#waiting.delete(job);
+      this.#start(job);
+    }
+  }
+}

@@ -1,0 +1,38 @@
+/** The contract of a probe. A probe is one file, its test and a line in registry.ts. */
+import type { Datagrams } from '../datagrams.ts';
+import type { HealthTarget, ProbeSettings } from '../targets.ts';
+
+/** What one run found. */
+export type ProbeOutcome = {
+  readonly good: boolean;
+  /** In words, for the operator: "NOERROR in 0.4ms", "SERVFAIL", "connection refused". */
+  readonly detail: string;
+  /** Time to the answer in ms; null when there was none. */
+  readonly latency: number | null;
+};
+
+/** The world as a probe is given it. */
+export type ProbeWorld = {
+  readonly datagrams: Datagrams;
+  /** Monotonic time in ms. */
+  readonly now: () => number;
+  /** Uniform in 0 … bound−1, not to be guessed from outside. */
+  readonly random: (bound: number) => number;
+};
+
+/** A run under way. */
+export interface ProbeRun {
+  /** Ends the run: closes what it holds open; `done` is not called after it. */
+  close(): void;
+  /** What was heard that did not count, in words; empty when nothing was. Told when the run times out. */
+  readonly heard: string;
+}
+
+/** A probe made ready for one backend: what does not change from run to run is done. */
+export interface PreparedProbe {
+  /** Begins one run; calls `done` once, not before `start` has returned. The prober watches over the timeout. */
+  start(world: ProbeWorld, done: (outcome: ProbeOutcome) => void): ProbeRun;
+}
+
+/** Makes a probe ready. @throws WireError when the settings' name is not a domain name. */
+export type ProbeFactory = (target: HealthTarget, settings: ProbeSettings) => PreparedProbe;
