@@ -1,0 +1,227 @@
+/**
+ * The answer of GET /api/v1/status: the front at a glance. Names are part of the API: add, do not rename. Times of day
+ * are ISO 8601 in UTC, durations and latencies in the unit that the name says.
+ */
+import { type BackendState, backendCounters } from '#balance/board.ts';
+import type { Family } from '#health/targets.ts';
+import { dropsAt } from './kernel.ts';
+import { percentile } from './latency.ts';
+import type { Rates } from './rates.ts';
+import { type BackendReading, type Engine, type Reading, sumByLabel, sumFamily } from './reading.ts';
+
+export type Status = {
+  readonly version: string;
+  /** What id.server and NSID say. */
+  readonly identity: string;
+  readonly startedAt: string;
+  readonly uptimeSeconds: number;
+  readonly workers: number;
+  readonly config: {
+    readonly file: string;
+    /** Counts the snapshots put in force, from 1. */
+    readonly generation: number;
+    /** The last reload that was asked for; null before the first. */
+    readonly lastReload: { readonly at: string; readonly applied: boolean; readonly message: string } | null;
+  };
+  /** Seconds that `queriesPerSecond`, `failuresPerSecond` and latencies cover: at most 10, 0 just after the start. */
+  readonly overSeconds: number;
+  readonly listeners: readonly ListenerStatus[];
+  readonly clients: {
+    readonly queries: number;
+    readonly queriesPerSecond: number;
+    /** Queries since the start: udp, tcp. */
+    readonly byTransport: Readonly<Record<string, number>>;
+    /** Answers since the start, by response code. */
+    readonly byRcode: Readonly<Record<string, number>>;
+  };
+  /** Null when the cache is off. */
+  readonly cache: CacheStatus | null;
+  readonly pools: readonly PoolStatus[];
+  /** UDP datagrams dropped for full receive buffers in the whole network namespace; null where the kernel does not say. */
+  readonly receiveBufferErrors: number | null;
+  readonly memory: { readonly residentBytes: number; readonly heapUsedBytes: number };
+};
+
+export type ListenerStatus = {
+  readonly address: string;
+  readonly port: number;
+  readonly protocol: 'udp' | 'tcp';
+  readonly engine: Engine;
+  /** The smallest receive buffer that the kernel granted to one of its sockets; null for TCP. */
+  readonly receiveBufferBytes: number | null;
+  /** Datagrams that the kernel dropped because a buffer was full; null for TCP and where the kernel does not say. */
+  readonly kernelDrops: number | null;
+};
+
+export type CacheStatus = {
+  readonly memoryBytes: number;
+  readonly usedBytes: number;
+  readonly entries: number;
+  readonly hits: number;
+  readonly misses: number;
+  /** hits ÷ (hits + misses) since the start; null before the first. */
+  readonly hitRatio: number | null;
+  readonly stores: number;
+  readonly evictions: number;
+};
+
+export type PoolStatus = {
+  readonly name: string;
+  readonly policy: string;
+  /** No backend serves, so all that are not disabled are tried. */
+  readonly failOpen: boolean;
+  readonly backends: readonly BackendStatus[];
+};
+
+export type BackendStatus = {
+  readonly name: string;
+  readonly address: string;
+  readonly port: number;
+  readonly family: Family;
+  readonly state: BackendState;
+  /** Why it is in that state, in words. */
+  readonly reason: string;
+  readonly since: string;
+  /** The operator's word: up, down, draining; auto when there is none. */
+  readonly forced: string;
+  readonly weight: number;
+  /** Factor by which health changes the weight, 0 … 1. */
+  readonly healthWeight: number;
+  /** Queries that wait for it now. */
+  readonly outstanding: number;
+  /** Since the start, or since it was configured. */
+  readonly queries: number;
+  readonly answers: number;
+  /** Since the start, by kind: servfail, refused, timeout, network, malformed. */
+  readonly failures: Readonly<Record<string, number>>;
+  readonly queriesPerSecond: number;
+  readonly failuresPerSecond: number;
+  /** Over the last seconds, each within a factor of √2; null when there were no answers. */
+  readonly latencyMs: { readonly p50: number | null; readonly p99: number | null };
+  /** Null where it is not probed. */
+  readonly probe: {
+    readonly kind: string;
+    readonly good: number;
+    readonly failed: number;
+    readonly latencyMs: number | null;
+    readonly last: { readonly at: string; readonly good: boolean; readonly detail: string } | null;
+  } | null;
+};
+
+const iso = (ms: number) => new Date(ms).toISOString();
+const rounded = (value: number, digits = 2) => Number(value.toFixed(digits));
+const ms = (us: number | null) => (us === null ? null : rounded(us / 1000, 3));
+
+/** Builds the status of one moment. */
+export function buildStatus(reading: Reading, rates: Rates): Status {
+  const { reloads, counters } = reading;
+  return {
+    version: reading.version,
+    identity: reading.identity,
+    startedAt: iso(reading.startedAt),
+    uptimeSeconds: rounded((reading.at - reading.startedAt) / 1000, 1),
+    workers: reading.workers,
+    config: {
+      file: reading.configFile,
+      generation: reading.generation,
+      lastReload: reloads.last && { ...reloads.last, at: iso(reloads.last.at) },
+    },
+    overSeconds: rounded(rates.seconds, 1),
+    listeners: reading.listeners.map(listener => listenerStatus(reading, listener)),
+    clients: {
+      queries: sumFamily(counters, 'queries_total'),
+      queriesPerSecond: rounded(rates.queries, 1),
+      byTransport: sumByLabel(counters, 'queries_total', 'transport'),
+      byRcode: sumByLabel(counters, 'answers_total', 'rcode'),
+    },
+    cache: cacheStatus(reading),
+    pools: reading.pools.map(pool => ({
+      name: pool.name,
+      policy: pool.policy,
+      failOpen: pool.failOpen,
+      backends: reading.backends
+        .filter(backend => backend.pool === pool.name)
+        .map(backend => backendStatus(reading, backend, rates)),
+    })),
+    receiveBufferErrors: reading.kernel?.receiveBufferErrors ?? null,
+    memory: { residentBytes: reading.memory.resident, heapUsedBytes: reading.memory.heapUsed },
+  };
+}
+
+function listenerStatus(reading: Reading, listener: Reading['listeners'][number]): ListenerStatus {
+  const { address, port, protocol, engine, receiveBuffers } = listener;
+  return {
+    address,
+    port,
+    protocol,
+    engine,
+    receiveBufferBytes: receiveBuffers.length === 0 ? null : Math.min(...receiveBuffers),
+    kernelDrops: protocol === 'udp' && reading.kernel ? dropsAt(reading.kernel, address, port) : null,
+  };
+}
+
+function cacheStatus({ cache, counters }: Reading): CacheStatus | null {
+  if (!cache) return null;
+  const hits = sumFamily(counters, 'cache_hits_total');
+  const misses = sumFamily(counters, 'cache_misses_total');
+  return {
+    memoryBytes: cache.memory,
+    usedBytes: cache.bytes,
+    entries: cache.entries,
+    hits,
+    misses,
+    hitRatio: hits + misses === 0 ? null : rounded(hits / (hits + misses), 4),
+    stores: cache.stores,
+    evictions: cache.evictions,
+  };
+}
+
+function backendStatus(reading: Reading, backend: BackendReading, rates: Rates): BackendStatus {
+  const { board } = reading;
+  const { slot, probe } = backend;
+  const counted = (key: keyof typeof backendCounters.at) => {
+    let sum = 0;
+    for (let worker = 0; worker < board.workers; worker++) {
+      sum += board.counters(worker)[slot * backendCounters.size + backendCounters.at[key]]!;
+    }
+    return sum;
+  };
+  let outstanding = 0;
+  for (let worker = 0; worker < board.workers; worker++) outstanding += board.view(worker)[slot * 2]!;
+  const recent = rates.backend(backend.pool, backend.backend);
+  return {
+    name: backend.backend,
+    address: backend.address,
+    port: backend.port,
+    family: backend.family,
+    state: backend.state,
+    reason: backend.reason,
+    since: iso(backend.since),
+    forced: backend.forced,
+    weight: backend.weight,
+    healthWeight: board.healthWeight(slot) / 1000,
+    outstanding,
+    queries: counted('queries'),
+    answers: counted('answers'),
+    failures: {
+      servfail: counted('servfail'),
+      refused: counted('refused'),
+      timeout: counted('timeout'),
+      network: counted('network'),
+      malformed: counted('malformed'),
+    },
+    queriesPerSecond: rounded(recent?.queries ?? 0, 1),
+    failuresPerSecond: rounded(recent?.failures ?? 0, 1),
+    latencyMs: {
+      p50: recent && ms(percentile(recent.histogram, 0.5)),
+      p99: recent && ms(percentile(recent.histogram, 0.99)),
+    },
+    probe: probe && {
+      kind: probe.kind,
+      good: probe.good,
+      failed: probe.failed,
+      latencyMs: probe.latency === null ? null : rounded(probe.latency, 3),
+      last: probe.last && { ...probe.last, at: iso(probe.last.at) },
+    },
+  };
+}
