@@ -1,0 +1,489 @@
+/** Answers and failures in shared memory: any number of threads look up and store at once. Layout: layout.ts. */
+import { fold } from '#kit/fold.ts';
+import type { AnswerScan, QueryScan } from '#wire/scan.ts';
+import {
+  entry,
+  failureBit,
+  head,
+  headerBytes,
+  longestAnswer,
+  magic,
+  page,
+  pageBytes,
+  slotsPerPage,
+} from './layout.ts';
+
+/** A reader that meets a writer this often in a row takes it as a miss. */
+const readTries = 4;
+/** A writer that cannot get a page within so many looks lets it be: the next answer will be kept. */
+const writeTries = 100;
+
+export type CacheStats = {
+  readonly memory: number;
+  readonly entries: number;
+  /** Bytes of live entries. */
+  readonly bytes: number;
+  readonly stores: number;
+  readonly evictions: number;
+  readonly expired: number;
+  /** Answers not kept because the page was busy. */
+  readonly skipped: number;
+};
+
+export class Cache {
+  /** Unpredictable start of every hash; the same in all threads. */
+  readonly seed: number;
+  /** Set by a hit: where the OPT record begins in the reply, 0: none. */
+  hitOpt = 0;
+  /** Set by a hit: the name is popular and its time nearly over; the caller should ask anew. Given once in a while. */
+  hitPrefetch = false;
+  /** Set by a hit: the answer is a kept failure. */
+  hitFailure = false;
+
+  readonly #u8: Uint8Array;
+  readonly #i32: Int32Array;
+  readonly #u16: Uint16Array;
+  readonly #pages: number;
+  // Reading the sequence once more must not overtake the reads before it: a plain atomic load does on arm64.
+  readonly #strongRead: boolean;
+  readonly #order = new Int32Array(slotsPerPage);
+
+  /** The memory to give to a cache within `budget` bytes (at least one page). */
+  static bytes(budget: number): number {
+    return headerBytes + Math.max(1, Math.floor((budget - headerBytes) / pageBytes)) * pageBytes;
+  }
+
+  /** Memory for a cache within `budget` bytes, ready to be shared. `seed`: 32 unpredictable bits. */
+  static create(budget: number, seed: number): SharedArrayBuffer {
+    const memory = new SharedArrayBuffer(Cache.bytes(budget));
+    const i32 = new Int32Array(memory);
+    const pages = (memory.byteLength - headerBytes) / pageBytes;
+    i32[head.magic] = magic;
+    i32[head.pages] = pages;
+    i32[head.seed] = seed;
+    return memory;
+  }
+
+  /** A view of memory made by `create`. `strongRead`: whether the machine reorders loads (all but x86). */
+  constructor(memory: SharedArrayBuffer, strongRead = false) {
+    this.#u8 = new Uint8Array(memory);
+    this.#i32 = new Int32Array(memory);
+    this.#u16 = new Uint16Array(memory);
+    if (this.#i32[head.magic] !== magic) throw new RangeError('not the memory of a cache');
+    this.#pages = this.#i32[head.pages]!;
+    this.seed = this.#i32[head.seed]!;
+    this.#strongRead = strongRead;
+  }
+
+  #pageOf(hash: number): number {
+    return headerBytes + ((hash >>> 0) % this.#pages) * pageBytes;
+  }
+
+  /** The sequence, read after everything before it. */
+  #again(at: number): number {
+    return this.#strongRead ? Atomics.add(this.#i32, at >> 2, 0) : Atomics.load(this.#i32, at >> 2);
+  }
+
+  /** Whether the entry at `e` answers the query; the hash is known to agree. */
+  #matches(e: number, u8: Uint8Array, query: QueryScan): boolean {
+    const mine = this.#u8;
+    const nameLength = this.#u16[(e + entry.nameLength) >> 1]!;
+    if (nameLength !== query.nameLength || mine[e + entry.keyFlags] !== query.keyFlags) return false;
+    if (mine[e + entry.subnetLength] !== query.ecsLength) return false;
+    const from = query.at + 12;
+    const to = e + entry.answer + 12;
+    for (let i = 0; i < nameLength; i++) if (fold[u8[from + i]!] !== mine[to + i]) return false;
+    const tail = to + nameLength;
+    if (
+      ((mine[tail]! << 8) | mine[tail + 1]!) !== query.type ||
+      ((mine[tail + 2]! << 8) | mine[tail + 3]!) !== query.class
+    ) {
+      return false;
+    }
+    if (query.ecsLength > 0) {
+      const subnet =
+        e + entry.answer + this.#u16[(e + entry.length) >> 1]! + this.#u16[(e + entry.ttlCount) >> 1]! * 2;
+      for (let i = 0; i < query.ecsLength; i++) {
+        if (u8[query.ecsAt + i] !== mine[subnet + i]) return false;
+      }
+    }
+    return true;
+  }
+
+  /**
+   * Writes the answer to `query` (read from `u8`) at `to` in `u32`'s memory, its TTLs counted down to `now` (s, monotonic,
+   * the same clock in all threads): gives its length, or 0 for a miss. The id and the letter case of the name are those
+   * of the entry: the caller sets them. `to` is a multiple of 4; `room` bytes are there.
+   */
+  lookup(u8: Uint8Array, i32: Int32Array, query: QueryScan, now: number, to: number, room: number): number {
+    const at = this.#pageOf(query.hash);
+    for (let tries = 0; tries < readTries; tries++) {
+      const sequence = Atomics.load(this.#i32, at >> 2);
+      if (sequence & 1) continue;
+      const length = this.#read(at, u8, i32, query, now, to, room);
+      if (this.#again(at) === sequence) return length;
+    }
+    return 0;
+  }
+
+  // What is read here may be torn by a writer: every offset taken from the page is kept within bounds, and the caller
+  // drops the result when the sequence has moved.
+  #read(
+    at: number,
+    u8: Uint8Array,
+    i32: Int32Array,
+    query: QueryScan,
+    now: number,
+    to: number,
+    room: number,
+  ): number {
+    const mine = this.#u8;
+    const words = this.#i32;
+    const used = words[(at >> 2) + page.used]!;
+    const tags = (at + page.tags) >> 2;
+    const hash = query.hash;
+    for (let slot = 0; slot < used && slot < slotsPerPage; slot++) {
+      if (words[tags + slot] !== hash) continue;
+      const place = this.#u16[((at + page.places) >> 1) + slot]!;
+      if (place > pageBytes - entry.answer) return 0;
+      const e = at + place;
+      if (!this.#matches(e, u8, query)) continue;
+      const age = now - words[(e + entry.stored) >> 2]!;
+      const ttl = words[(e + entry.ttl) >> 2]!;
+      if (age >= ttl || age < 0) return 0;
+      const length = this.#u16[(e + entry.length) >> 1]!;
+      const ttlCount = this.#u16[(e + entry.ttlCount) >> 1]!;
+      if (length > room || place + entry.answer + length + ttlCount * 2 > pageBytes) return 0;
+      const from = (e + entry.answer) >> 2;
+      const target = to >> 2;
+      const count = (length + 3) >> 2;
+      for (let i = 0; i < count; i++) i32[target + i] = words[from + i]!;
+      const ttls = e + entry.answer + length;
+      for (let i = 0; i < ttlCount; i++) {
+        const field = mine[ttls + i * 2]! | (mine[ttls + i * 2 + 1]! << 8);
+        if (field + 4 > length) return 0;
+        const f = to + field;
+        const left = ((u8[f]! << 24) | (u8[f + 1]! << 16) | (u8[f + 2]! << 8) | u8[f + 3]!) - age;
+        u8[f] = left >> 24;
+        u8[f + 1] = left >> 16;
+        u8[f + 2] = left >> 8;
+        u8[f + 3] = left;
+      }
+      const opt = this.#u16[(e + entry.opt) >> 1]!;
+      this.hitOpt = opt & ~failureBit;
+      this.hitFailure = (opt & failureBit) !== 0;
+      const useAt = at + page.use + slot;
+      const use = mine[useAt]!;
+      // In the last tenth of its time, asked for at least three times since it was last thought of.
+      this.hitPrefetch = use >= 3 && ttl >= 10 && (ttl - age) * 10 <= ttl && !this.hitFailure;
+      if (this.hitPrefetch) mine[useAt] = 0;
+      else if (use < 255) mine[useAt] = use + 1;
+      return length;
+    }
+    return 0;
+  }
+
+  /**
+   * Keeps an answer of `length` bytes at `at` in `u8` for `ttl` seconds from `now`. `query` gives the key, and `name` where
+   * its name lies in `nameBytes` (the answer's own question may be in another case); `scan` is the answer's scan.
+   * `failure`: keeps it only where no good answer is being kept. Answers that do not fit are left alone.
+   */
+  store(
+    u8: Uint8Array,
+    at: number,
+    length: number,
+    scan: AnswerScan,
+    query: QueryScan,
+    queryBytes: Uint8Array,
+    now: number,
+    ttl: number,
+    failure: boolean,
+  ): void {
+    const size = (entry.answer + length + scan.ttlCount * 2 + query.ecsLength + 7) & ~7;
+    if (length > longestAnswer || ttl <= 0 || scan.nameLength !== query.nameLength) return;
+    const words = this.#i32;
+    const base = this.#pageOf(query.hash);
+    const sequence = this.#lock(base);
+    if (sequence < 0) {
+      Atomics.add(words, head.skipped, 1);
+      return;
+    }
+    let use = 0;
+    for (let slot = 0; slot < words[(base >> 2) + page.used]!; slot++) {
+      if (words[((base + page.tags) >> 2) + slot] !== query.hash) continue;
+      const e = base + this.#u16[((base + page.places) >> 1) + slot]!;
+      if (!this.#matches(e, queryBytes, query)) continue;
+      if (failure && !this.#isFailure(e) && !this.#isOver(e, now)) {
+        this.#unlock(base, sequence);
+        return;
+      }
+      use = this.#u8[base + page.use + slot]!;
+      this.#remove(base, slot);
+      break;
+    }
+    this.#makeRoom(base, size, now);
+    this.#write(base, size, u8, at, length, scan, query, queryBytes, now, ttl, failure, use);
+    this.#unlock(base, sequence);
+    Atomics.add(words, head.stores, 1);
+  }
+
+  #lock(base: number): number {
+    for (let tries = 0; tries < writeTries; tries++) {
+      const sequence = Atomics.load(this.#i32, base >> 2);
+      if (
+        (sequence & 1) === 0 &&
+        Atomics.compareExchange(this.#i32, base >> 2, sequence, sequence + 1) === sequence
+      ) {
+        return sequence & 0x7fffffff;
+      }
+    }
+    return -1;
+  }
+
+  #unlock(base: number, sequence: number): void {
+    Atomics.store(this.#i32, base >> 2, (sequence + 2) & 0x7fffffff);
+  }
+
+  #isFailure(e: number): boolean {
+    return (this.#u16[(e + entry.opt) >> 1]! & failureBit) !== 0;
+  }
+
+  #isOver(e: number, now: number): boolean {
+    return now - this.#i32[(e + entry.stored) >> 2]! >= this.#i32[(e + entry.ttl) >> 2]!;
+  }
+
+  /** Takes a slot out of a page that is locked. */
+  #remove(base: number, slot: number): void {
+    const words = this.#i32;
+    const places = (base + page.places) >> 1;
+    const tags = (base + page.tags) >> 2;
+    const size = this.#u16[(base + this.#u16[places + slot]! + entry.size) >> 1]!;
+    const last = words[(base >> 2) + page.used]! - 1;
+    words[tags + slot] = words[tags + last]!;
+    this.#u16[places + slot] = this.#u16[places + last]!;
+    this.#u8[base + page.use + slot] = this.#u8[base + page.use + last]!;
+    words[(base >> 2) + page.used] = last;
+    words[(base >> 2) + page.live] = words[(base >> 2) + page.live]! - size;
+    Atomics.sub(words, head.entries, 1);
+    Atomics.sub(words, head.bytes, size);
+  }
+
+  /** Sees to a free slot and `size` free bytes below the lowest entry: drops what is over, then the least useful. */
+  #makeRoom(base: number, size: number, now: number): void {
+    const words = this.#i32;
+    const header = base >> 2;
+    const room = pageBytes - page.data;
+    const lowest = words[header + page.used] === 0 ? pageBytes : words[header + page.lowest]!;
+    if (words[header + page.used]! < slotsPerPage && lowest - page.data >= size) {
+      words[header + page.lowest] = lowest;
+      return;
+    }
+    for (let slot = words[header + page.used]! - 1; slot >= 0; slot--) {
+      if (this.#isOver(base + this.#u16[((base + page.places) >> 1) + slot]!, now)) {
+        this.#remove(base, slot);
+        Atomics.add(words, head.expired, 1);
+      }
+    }
+    if (words[header + page.used]! >= slotsPerPage || room - words[header + page.live]! < size) {
+      // An eighth of the page more than needed, so that a full page is not tidied up for every answer.
+      const goal = size + room / 8;
+      while (
+        words[header + page.used]! > 0 &&
+        (words[header + page.used]! > slotsPerPage - 8 || room - words[header + page.live]! < goal)
+      ) {
+        this.#remove(base, this.#leastUseful(base, now));
+        Atomics.add(words, head.evictions, 1);
+      }
+      // Use fades, so that what was popular once does not stay for ever.
+      const use = base + page.use;
+      for (let slot = 0; slot < words[header + page.used]!; slot++)
+        this.#u8[use + slot] = this.#u8[use + slot]! >> 1;
+    }
+    this.#compact(base);
+  }
+
+  /** The slot used least; among equals the one that ends first. */
+  #leastUseful(base: number, now: number): number {
+    let worst = 0;
+    let worstUse = 256;
+    let worstLeft = Infinity;
+    for (let slot = 0; slot < this.#i32[(base >> 2) + page.used]!; slot++) {
+      const use = this.#u8[base + page.use + slot]!;
+      if (use > worstUse) continue;
+      const e = (base + this.#u16[((base + page.places) >> 1) + slot]!) >> 2;
+      const left = this.#i32[e + entry.stored / 4]! + this.#i32[e + entry.ttl / 4]! - now;
+      if (use < worstUse || left < worstLeft) {
+        worst = slot;
+        worstUse = use;
+        worstLeft = left;
+      }
+    }
+    return worst;
+  }
+
+  /** Moves the entries together at the end of the page. */
+  #compact(base: number): void {
+    const used = this.#i32[(base >> 2) + page.used]!;
+    const places = (base + page.places) >> 1;
+    const order = this.#order;
+    for (let i = 0; i < used; i++) {
+      const place = this.#u16[places + i]!;
+      let j = i - 1;
+      while (j >= 0 && this.#u16[places + order[j]!]! < place) {
+        order[j + 1] = order[j]!;
+        j--;
+      }
+      order[j + 1] = i;
+    }
+    let top = pageBytes;
+    for (let i = 0; i < used; i++) {
+      const slot = order[i]!;
+      const place = this.#u16[places + slot]!;
+      const size = this.#u16[(base + place + entry.size) >> 1]!;
+      top -= size;
+      if (top !== place) {
+        this.#u8.copyWithin(base + top, base + place, base + place + size);
+        this.#u16[places + slot] = top;
+      }
+    }
+    this.#i32[(base >> 2) + page.lowest] = top;
+  }
+
+  #write(
+    base: number,
+    size: number,
+    u8: Uint8Array,
+    at: number,
+    length: number,
+    scan: AnswerScan,
+    query: QueryScan,
+    queryBytes: Uint8Array,
+    now: number,
+    ttl: number,
+    failure: boolean,
+    use: number,
+  ): void {
+    const words = this.#i32;
+    const mine = this.#u8;
+    const header = base >> 2;
+    const slot = words[header + page.used]!;
+    const place = words[header + page.lowest]! - size;
+    const e = base + place;
+    words[header + page.lowest] = place;
+    words[header + page.used] = slot + 1;
+    words[header + page.live] = words[header + page.live]! + size;
+    words[((base + page.tags) >> 2) + slot] = query.hash;
+    this.#u16[((base + page.places) >> 1) + slot] = place;
+    mine[base + page.use + slot] = use;
+
+    words[(e + entry.stored) >> 2] = now;
+    words[(e + entry.ttl) >> 2] = ttl;
+    this.#u16[(e + entry.size) >> 1] = size;
+    this.#u16[(e + entry.length) >> 1] = length;
+    mine[e + entry.keyFlags] = query.keyFlags;
+    mine[e + entry.subnetLength] = query.ecsLength;
+    this.#u16[(e + entry.ttlCount) >> 1] = scan.ttlCount;
+    this.#u16[(e + entry.nameLength) >> 1] = scan.nameLength;
+    this.#u16[(e + entry.opt) >> 1] = scan.optAt | (failure ? failureBit : 0);
+    const answer = e + entry.answer;
+    for (let i = 0; i < length; i++) mine[answer + i] = u8[at + i]!;
+    for (let i = 0; i < scan.nameLength; i++) mine[answer + 12 + i] = fold[u8[at + 12 + i]!]!;
+    // A kept answer is not authoritative (RFC 1034 4.3.2 step 4, RFC 2181 5.4.1).
+    mine[answer + 2] = mine[answer + 2]! & ~4;
+    // No TTL lives on longer than the entry: with the cap on TTLs, all count down to a common end at most.
+    let p = answer + length;
+    for (let i = 0; i < scan.ttlCount; i++) {
+      const field = scan.ttls[i]!;
+      mine[p++] = field & 255;
+      mine[p++] = field >> 8;
+      const f = answer + field;
+      const own = ((mine[f]! << 24) | (mine[f + 1]! << 16) | (mine[f + 2]! << 8) | mine[f + 3]!) >>> 0;
+      // Below `ttl` only when a least TTL is configured; above 2^31−1 it means 0 (RFC 2181 8).
+      if (own < ttl || own > 0x7fffffff) this.#putTtl(f, ttl);
+    }
+    for (let i = 0; i < query.ecsLength; i++) mine[p + i] = queryBytes[query.ecsAt + i]!;
+    Atomics.add(words, head.entries, 1);
+    Atomics.add(words, head.bytes, size);
+  }
+
+  #putTtl(f: number, ttl: number): void {
+    this.#u8[f] = ttl >> 24;
+    this.#u8[f + 1] = ttl >> 16;
+    this.#u8[f + 2] = ttl >> 8;
+    this.#u8[f + 3] = ttl;
+  }
+
+  /**
+   * Forgets everything, or what is kept for `name` (wire format, lower case), or with `subtree` for all names at and below
+   * it. Gives the number of entries removed. Walks all pages: for the main thread.
+   */
+  flush(name?: Uint8Array, subtree = false): number {
+    let removed = 0;
+    for (let index = 0; index < this.#pages; index++) {
+      const base = headerBytes + index * pageBytes;
+      if (this.#i32[(base >> 2) + page.used] === 0) continue;
+      let sequence = this.#lock(base);
+      // A page is held for microseconds; a thread that died in it would hold it for ever.
+      for (let tries = 0; sequence < 0 && tries < 10_000; tries++) sequence = this.#lock(base);
+      if (sequence < 0) sequence = this.#breakLock(base);
+      for (let slot = this.#i32[(base >> 2) + page.used]! - 1; slot >= 0; slot--) {
+        const e = base + this.#u16[((base + page.places) >> 1) + slot]!;
+        if (name === undefined || this.#isAtOrBelow(e, name, subtree)) {
+          this.#remove(base, slot);
+          removed++;
+        }
+      }
+      this.#unlock(base, sequence);
+    }
+    return removed;
+  }
+
+  #isAtOrBelow(e: number, name: Uint8Array, subtree: boolean): boolean {
+    const length = this.#u16[(e + entry.nameLength) >> 1]!;
+    const from = e + entry.answer + 12;
+    const extra = length - name.length;
+    if (extra < 0 || (extra > 0 && !subtree)) return false;
+    // The suffix must begin where a label begins.
+    let p = 0;
+    while (p < extra) p += 1 + this.#u8[from + p]!;
+    if (p !== extra) return false;
+    for (let i = 0; i < name.length; i++) if (this.#u8[from + extra + i] !== name[i]) return false;
+    return true;
+  }
+
+  /** Takes over a page whose writer is gone, and empties it: what stands there may be half written. */
+  #breakLock(base: number): number {
+    const header = base >> 2;
+    const sequence = Atomics.load(this.#i32, header) & 0x7ffffffe;
+    Atomics.sub(this.#i32, head.entries, this.#i32[header + page.used]!);
+    Atomics.sub(this.#i32, head.bytes, this.#i32[header + page.live]!);
+    this.#i32[header + page.used] = 0;
+    this.#i32[header + page.live] = 0;
+    return sequence;
+  }
+
+  /** Empties pages that a dead thread left locked; gives their number. Call only while no thread stores. */
+  repair(): number {
+    let broken = 0;
+    for (let index = 0; index < this.#pages; index++) {
+      const base = headerBytes + index * pageBytes;
+      if ((Atomics.load(this.#i32, base >> 2) & 1) === 0) continue;
+      this.#unlock(base, this.#breakLock(base));
+      broken++;
+    }
+    return broken;
+  }
+
+  stats(): CacheStats {
+    const word = (at: number) => Atomics.load(this.#i32, at) >>> 0;
+    return {
+      memory: this.#u8.length,
+      entries: word(head.entries),
+      bytes: word(head.bytes),
+      stores: word(head.stores),
+      evictions: word(head.evictions),
+      expired: word(head.expired),
+      skipped: word(head.skipped),
+    };
+  }
+}

@@ -1,0 +1,70 @@
+/**
+ * How the shared memory of the cache is laid out.
+ *
+ * The cache is a hash table of pages. A page holds the entries whose hash falls on it: a header, three fixed columns
+ * (tag, place, use) and, growing down from its end, the entries. All that a lookup or a store touches is in one page; a page
+ * makes room for itself, so there is no global list, no global lock and no fragmentation beyond a page.
+ *
+ * Page header, 32-bit words: [sequence, slots used, lowest data byte, live data bytes]. The sequence is odd while a writer
+ * is at work (a sequence lock: H.-J. Boehm, "Can seqlocks get along with programming language memory models?", 2012).
+ *
+ * Entry, from an address that is a multiple of 8:
+ *
+ * | at | bytes | what |
+ * |----|-------|------|
+ * |  0 | 4 | time it was stored, s |
+ * |  4 | 4 | time to live from then on, s |
+ * |  8 | 2 | size of the entry |
+ * | 10 | 2 | length of the answer |
+ * | 12 | 1 | key flags (wire/scan.ts) |
+ * | 13 | 1 | length of the client subnet |
+ * | 14 | 2 | number of TTL fields |
+ * | 16 | 2 | length of the question's name |
+ * | 18 | 2 | offset of the OPT record in the answer, 0: none; highest bit set: a failure |
+ * | 20 |   | the answer, its question in lower case; then TTL offsets, 2 bytes each; then the client subnet |
+ */
+export const headerBytes = 4096;
+export const pageBytes = 8192;
+export const slotsPerPage = 80;
+
+/** Words at the start of the memory: who we are, and sums over all pages kept with atomic additions. */
+export const head = {
+  magic: 0,
+  pages: 1,
+  seed: 2,
+  entries: 3,
+  bytes: 4,
+  stores: 5,
+  evictions: 6,
+  expired: 7,
+  skipped: 8,
+} as const;
+export const magic = 0x43484f31;
+
+export const page = {
+  sequence: 0,
+  used: 1,
+  lowest: 2,
+  live: 3,
+  tags: 16,
+  places: 16 + slotsPerPage * 4,
+  use: 16 + slotsPerPage * 6,
+  data: 16 + slotsPerPage * 7,
+} as const;
+
+export const entry = {
+  stored: 0,
+  ttl: 4,
+  size: 8,
+  length: 10,
+  keyFlags: 12,
+  subnetLength: 13,
+  ttlCount: 14,
+  nameLength: 16,
+  opt: 18,
+  answer: 20,
+} as const;
+export const failureBit = 0x8000;
+
+/** Answers longer than this are passed on but not kept: one would push half a page of others out. */
+export const longestAnswer = 4096;
