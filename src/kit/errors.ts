@@ -76,6 +76,31 @@ export const errorTable = {
     remedy: 'It has been started again; report the stack trace in the log.',
     exit: exitCodes.software,
   },
+  ZONE_UNREADABLE: {
+    message: 'cannot read the zone file {file}: {reason}',
+    remedy: 'Check the path and that this user may read it.',
+    exit: exitCodes.config,
+  },
+  ZONE_INVALID: {
+    message: 'the zone file {file} is no zone: {reason}',
+    remedy: 'Mend the file; src/lab/lab.internal.zone is one to compare with.',
+    exit: exitCodes.config,
+  },
+  FARM_PORT_IN_USE: {
+    message: 'cannot start the farm: {address} ({protocol}) is in use',
+    remedy: 'Stop what uses it (`ss -lnptu` names it), or choose another with `chorus up {option}`.',
+    exit: exitCodes.unavailable,
+  },
+  FARM_FAILED: {
+    message: 'the farm stopped: {reason}',
+    remedy: 'The last lines of its log stand above; the whole log is {log}.',
+    exit: exitCodes.failed,
+  },
+  BURST_REFUSED: {
+    message: 'will not send a burst to {address}: it is not a loopback or private address',
+    remedy: 'A burst can make a nameserver fail. If you run this one, add --yes-i-run-this-server.',
+    exit: exitCodes.usage,
+  },
   USAGE: {
     message: '{reason}',
     remedy: '`chorus --help` and `chorus COMMAND --help` show what is understood.',
@@ -98,7 +123,9 @@ export class ChorusError extends Error {
   readonly details: Readonly<Record<string, string | number>>;
 
   constructor(code: ErrorCode, details: Readonly<Record<string, string | number>> = {}) {
-    super(errorTable[code].message.replace(/\{(\w+)\}/g, (whole, key: string) => String(details[key] ?? whole)));
+    super(
+      errorTable[code].message.replace(/\{(\w+)\}/g, (whole, key: string) => String(details[key] ?? whole)),
+    );
     this.code = code;
     this.details = details;
   }
