@@ -101,6 +101,68 @@ export const errorTable = {
     remedy: 'A burst can make a nameserver fail. If you run this one, add --yes-i-run-this-server.',
     exit: exitCodes.usage,
   },
+  WORKER_SILENT: {
+    message: 'worker {worker} did not answer `{request}` within {seconds} s',
+    remedy: 'Nothing was changed. Try again; if it happens again, restart Chorus and report the log.',
+    exit: exitCodes.software,
+  },
+  BACKENDS_FULL: {
+    message:
+      'too many backends: {count} wanted, room for {limit} over all pools (removed ones leave when their queries have ended)',
+    remedy: 'Name fewer backends, or reload again in a few seconds when many were just removed.',
+    exit: exitCodes.config,
+  },
+  BACKEND_UNKNOWN: {
+    message: 'no backend has the name {name}',
+    remedy: '`chorus backend list` shows the names; POOL/NAME names one of a pool.',
+    exit: exitCodes.data,
+  },
+  BACKEND_AMBIGUOUS: {
+    message: 'more than one backend has the name {name}: {matches}',
+    remedy: 'Name one of them in full.',
+    exit: exitCodes.data,
+  },
+  CACHE_OFF: {
+    message: 'the cache is off',
+    remedy: 'Set `cache: {memory: SIZE}` in the configuration and restart.',
+    exit: exitCodes.failed,
+  },
+  NAME_INVALID: {
+    message: '{name} is not a domain name: {reason}',
+    remedy: 'Write it like www.example.net, with \\. for a dot within a label.',
+    exit: exitCodes.data,
+  },
+  SHUTTING_DOWN: {
+    message: 'Chorus is shutting down',
+    remedy: 'Wait until it is started again.',
+    exit: exitCodes.unavailable,
+  },
+  HTTP_NOT_FOUND: {
+    message: 'nothing is at {path}',
+    remedy: 'GET / lists what there is.',
+    exit: exitCodes.failed,
+  },
+  HTTP_METHOD: {
+    message: '{method} does nothing at {path}, which takes {allowed}',
+    remedy: 'Use a method that the path takes.',
+    exit: exitCodes.failed,
+  },
+  HTTP_FORBIDDEN: {
+    message: 'request refused: {reason}',
+    remedy:
+      'Ask the API by its own address, and send changes with `Content-Type: application/json` and from no web page of another origin.',
+    exit: exitCodes.permission,
+  },
+  HTTP_BODY: {
+    message: 'the body of the request is not understood: {reason}',
+    remedy: 'Send a JSON object as documented for the path, or no body.',
+    exit: exitCodes.data,
+  },
+  HTTP_TOO_LARGE: {
+    message: 'the body of the request is larger than {limit} bytes',
+    remedy: 'Send a smaller request.',
+    exit: exitCodes.data,
+  },
   USAGE: {
     message: '{reason}',
     remedy: '`chorus --help` and `chorus COMMAND --help` show what is understood.',
