@@ -90,4 +90,12 @@ export class Reader {
   fail(detail: string, at = this.at): never {
     throw new WireError('RDATA', at, detail);
   }
+
+  /** @throws UnknownForm: the data is of a form that is not known here. */
+  unknown(detail: string, at = this.at): never {
+    throw new UnknownForm('RDATA', at, detail);
+  }
 }
+
+/** Record data of a version or family that is not known here: kept as unknown data. */
+export class UnknownForm extends WireError {}

@@ -1,10 +1,10 @@
 /** Records in presentation format (RFC 1035 section 5.1). */
 
 import type { ResourceRecord } from './message.ts';
-import { formatName, parseName } from './name.ts';
+import { parseName } from './name.ts';
 import { parseSeconds } from './rdata/field.ts';
 import { formatRData, parseRData } from './rdata/registry.ts';
-import { entriesOf, type Token, Tokens } from './tokens.ts';
+import { entriesOf, Tokens } from './tokens.ts';
 import { classCode, classes, className, typeCode, typeName, types } from './types.ts';
 
 /** One line: name, TTL, class, type and data with single spaces between. */
@@ -38,7 +38,8 @@ export function readRecordText(
   let klass: number | undefined;
   for (let word = from.peek(); word && !word.quoted; word = from.peek()) {
     const seconds: number | undefined = ttl === undefined ? parseSeconds(word.text) : undefined;
-    const code: number | undefined = seconds === undefined && klass === undefined ? asClass(word) : undefined;
+    const code: number | undefined =
+      seconds === undefined && klass === undefined ? classCode(word.text) : undefined;
     if (seconds !== undefined) ttl = seconds;
     else if (code !== undefined) klass = code;
     else break;
@@ -48,18 +49,9 @@ export function readRecordText(
   const type = typeCode(word.text);
   if (type === undefined || word.quoted) from.fail(`"${word.text}" is not a record type`, word.at);
   if (type === types.OPT) from.fail('OPT has no presentation format', word.at);
-  ttl ??= base.ttl;
-  if (ttl === undefined) from.fail('the record has no TTL and there is no $TTL', word.at);
   const classOf = klass ?? base.class;
-  return { name: base.name, type, class: classOf, ttl, data: parseRData(type, classOf, from) };
-}
-
-/** The class a word names, unless it can only be a type: ANY is both, and stands for the type when nothing follows. */
-function asClass(word: Token): number | undefined {
-  return classCode(word.text);
-}
-
-/** A name in the one form that `formatName` gives. @throws WireError TEXT or NAME. */
-export function canonicalName(text: string, origin = '.'): string {
-  return formatName(parseName(text, parseName(origin)));
+  const data = parseRData(type, classOf, from);
+  ttl ??= base.ttl ?? (data.kind === 'SOA' ? data.minimum : undefined);
+  if (ttl === undefined) from.fail('the record has no TTL and there is no $TTL', word.at);
+  return { name: base.name, type, class: classOf, ttl, data };
 }

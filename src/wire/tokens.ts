@@ -82,8 +82,12 @@ export class Tokens {
   /** Completes relative names; wire form. */
   readonly origin: Uint8Array | undefined;
 
-  constructor(tokens: readonly Token[], origin?: Uint8Array) {
+  /** Stands before the text of errors. */
+  readonly #where: string;
+
+  constructor(tokens: readonly Token[], origin?: Uint8Array, where = '') {
     this.#tokens = tokens;
+    this.#where = where;
     const last = tokens.at(-1);
     this.#end = last ? last.at + last.text.length : 0;
     this.origin = origin;
@@ -152,6 +156,6 @@ export class Tokens {
 
   /** @throws WireError TEXT. */
   fail(detail: string, at = this.at): never {
-    throw new WireError('TEXT', at, detail);
+    throw new WireError('TEXT', at, this.#where + detail);
   }
 }

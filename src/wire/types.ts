@@ -19,7 +19,7 @@ export const types = {
   MX: 15,
   TXT: 16,
   RP: 17,
-  AFDB: 18,
+  AFSDB: 18,
   X25: 19,
   ISDN: 20,
   RT: 21,

@@ -2,13 +2,18 @@
 
 import type { Reader } from '../reader.ts';
 import type { Writer } from '../writer.ts';
+import { cookie } from './cookie.ts';
+import { ecs } from './ecs.ts';
 import { ede } from './ede.ts';
+import { expire } from './expire.ts';
+import { keepalive } from './keepalive.ts';
 import { nsid } from './nsid.ts';
 import type { OptionCodec } from './option.ts';
+import { padding } from './padding.ts';
 
-export const optionCodecs = [nsid, ede] as const;
+export const optionCodecs = [nsid, ecs, expire, cookie, keepalive, padding, ede] as const;
 
-export type KnownOption = ReturnType<(typeof optionCodecs)[number]['decode']>;
+export type KnownOption = NonNullable<ReturnType<(typeof optionCodecs)[number]['decode']>>;
 /** Any other option. */
 export type UnknownOption = { readonly kind: 'unknown'; readonly code: number; readonly bytes: Uint8Array };
 export type EdnsOption = KnownOption | UnknownOption;
@@ -25,8 +30,12 @@ export function readOption(from: Reader): EdnsOption {
   const code = from.u16();
   const part = from.part(from.u16());
   const codec = byCode.get(code);
-  if (!codec) return { kind: 'unknown', code, bytes: part.take() };
-  const option = codec.decode(part);
+  const start = part.at;
+  const option = codec?.decode(part);
+  if (!codec || !option) {
+    part.at = start;
+    return { kind: 'unknown', code, bytes: part.take() };
+  }
   if (part.left > 0) part.fail(`${part.left} octets follow the data of the EDNS option ${codec.kind}`);
   return option;
 }

@@ -1,9 +1,10 @@
 /** The parts that record data is made of. A record type is a list of them: see `record` in codec.ts. */
 
 import { formatIpv4, formatIpv6, parseIpv4, parseIpv6 } from '../address.ts';
-import { formatBase64, formatHex, formatString, parseBase64, parseHex } from '../octets.ts';
+import { formatBase64, formatHex, formatString, parseBase64, parseHex, parseOctets } from '../octets.ts';
 import type { Reader } from '../reader.ts';
 import type { Tokens } from '../tokens.ts';
+import { typeCode, typeName } from '../types.ts';
 import type { Writer } from '../writer.ts';
 
 /**
@@ -74,7 +75,7 @@ function nameField(compress: boolean, pointers: boolean): Field<string> {
 
 /** A name in a type of RFC 1035: compressed on sending (RFC 3597 section 4). */
 export const compressedName = nameField(true, true);
-/** A name that is not compressed on sending but taken compressed: RP, AFDB, RT, PX, NAPTR, SRV (RFC 3597 section 4). */
+/** A name that is not compressed on sending but taken compressed: RP, AFSDB, RT, PX, NAPTR, SRV (RFC 3597 section 4). */
 export const tolerantName = nameField(false, true);
 /** A name in a later type: never compressed (RFC 3597 section 4). */
 export const plainName = nameField(false, false);
@@ -137,7 +138,10 @@ export const hexRest: Field<Uint8Array> = {
   read: from => from.take(),
   write: (to, value) => to.put(value),
   format: formatHex,
-  parse: from => parseHex(from.joined(), from.at),
+  parse: from => {
+    const at = from.at;
+    return parseHex(from.joined(), at);
+  },
 };
 
 /** The octets to the end, in base64. */
@@ -145,5 +149,68 @@ export const base64Rest: Field<Uint8Array> = {
   read: from => from.take(),
   write: (to, value) => to.put(value),
   format: formatBase64,
-  parse: from => parseBase64(from.joined(), from.at),
+  parse: from => {
+    const at = from.at;
+    return parseBase64(from.joined(), at);
+  },
 };
+
+/** The octets to the end as one octet string, in quotes; unlike a <character-string> not bounded to 255. */
+export const stringRest: Field<string> = {
+  read: from => from.octets(),
+  write: (to, value) => to.octets(value),
+  format: formatString,
+  parse: (from, what) => {
+    const { text, at } = from.token(what);
+    return parseOctets(text, at);
+  },
+};
+
+/** A code with mnemonics. `text` gives what is printed, `code` what a word means. */
+export function coded(
+  width: Field<number>,
+  text: (value: number) => string,
+  code: (word: string) => number | undefined,
+): Field<number> {
+  return {
+    ...width,
+    format: text,
+    parse: (from, what) => {
+      const word = from.peek()?.text ?? '';
+      const value = code(word);
+      if (value === undefined) return width.parse(from, what);
+      from.word(what);
+      return value;
+    },
+  };
+}
+
+/** A record type's code, in text its mnemonic. */
+export const rrType: Field<number> = coded(u16, typeName, typeCode);
+
+/** A fixed number of octets as groups of hexadecimal digits. */
+export function hexGroups(octets: number, group: number, separator: string): Field<string> {
+  const digits = group * 2;
+  const split = new RegExp(`.{${digits}}`, 'g');
+  const valid = new RegExp(`^[0-9a-f]{${digits}}(${separator}[0-9a-f]{${digits}}){${octets / group - 1}}$`);
+  // Leading zeros of a group may be left out where groups are numbers.
+  const whole = (text: string) =>
+    group > 1
+      ? text
+          .split(separator)
+          .map(each => each.padStart(digits, '0'))
+          .join(separator)
+      : text;
+  const bytesOf = (text: string) => (valid.test(text) ? parseHex(text.replaceAll(separator, '')) : undefined);
+  return {
+    read: from => (formatHex(from.take(octets)).toLowerCase().match(split) ?? []).join(separator),
+    write: (to, value) =>
+      to.put(bytesOf(value) ?? to.fail(`"${value}" is not ${octets} octets in hexadecimal`)),
+    format: value => value,
+    parse: (from, what) => {
+      const at = from.at;
+      const text = whole(from.word(what).toLowerCase());
+      return bytesOf(text) ? text : from.fail(`${what} "${text}" is not ${octets} octets in hexadecimal`, at);
+    },
+  };
+}

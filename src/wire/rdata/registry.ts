@@ -2,24 +2,108 @@
 
 import { reasonOf } from '#kit/errors.ts';
 import { formatHex, parseHex } from '../octets.ts';
-import { Reader } from '../reader.ts';
+import { Reader, UnknownForm } from '../reader.ts';
 import type { Tokens } from '../tokens.ts';
 import { classes, typeName } from '../types.ts';
 import type { Writer } from '../writer.ts';
 import { a, aaaa } from './address.ts';
+import { apl } from './apl.ts';
+import { caa } from './caa.ts';
+import { cert } from './cert.ts';
 import type { Codec } from './codec.ts';
+import { dhcid } from './dhcid.ts';
+import { openpgpkey, smimea, sshfp, tlsa, zonemd } from './digests.ts';
+import { dname } from './dname.ts';
+import { cdnskey, cds, dlv, dnskey, ds, key25, rrsig, sig } from './dnssec.ts';
+import { eui48, eui64 } from './eui.ts';
+import { amtrelay, ipseckey } from './gateway.ts';
+import { hip } from './hip.ts';
+import { l32, l64, lp, nid } from './ilnp.ts';
+import { kx } from './kx.ts';
+import { loc } from './loc.ts';
 import { mx } from './mx.ts';
-import { cname, ns, ptr } from './names.ts';
+import { cname, mb, md, mf, mg, minfo, mr, ns, ptr } from './names.ts';
+import { naptr } from './naptr.ts';
+import { csync, nsec, nsec3, nsec3param } from './nsec.ts';
+import { afsdb, px, rp, rt } from './person.ts';
+import { tkey, tsig } from './signing.ts';
 import { soa } from './soa.ts';
 import { srv } from './srv.ts';
-import { hinfo, spf, txt } from './text.ts';
+import { https, svcb } from './svcb.ts';
+import { avc, hinfo, ninfo, resinfo, spf, txt, wallet } from './text.ts';
+import { uri } from './uri.ts';
 
 /** The record types that are understood. */
-export const codecs = [a, ns, cname, soa, ptr, hinfo, mx, txt, aaaa, srv, spf] as const;
+export const codecs = [
+  a,
+  aaaa,
+  apl,
+  caa,
+  cert,
+  dhcid,
+  openpgpkey,
+  smimea,
+  sshfp,
+  tlsa,
+  zonemd,
+  dname,
+  cdnskey,
+  cds,
+  dlv,
+  dnskey,
+  ds,
+  key25,
+  rrsig,
+  sig,
+  eui48,
+  eui64,
+  amtrelay,
+  ipseckey,
+  hip,
+  l32,
+  l64,
+  lp,
+  nid,
+  kx,
+  loc,
+  mx,
+  cname,
+  mb,
+  md,
+  mf,
+  mg,
+  minfo,
+  mr,
+  ns,
+  ptr,
+  naptr,
+  csync,
+  nsec,
+  nsec3,
+  nsec3param,
+  afsdb,
+  px,
+  rp,
+  rt,
+  tkey,
+  tsig,
+  soa,
+  srv,
+  https,
+  svcb,
+  avc,
+  hinfo,
+  ninfo,
+  resinfo,
+  spf,
+  txt,
+  wallet,
+  uri,
+] as const;
 
 /** Data of a type that is understood; `kind` is the type's mnemonic. */
 export type KnownData = ReturnType<(typeof codecs)[number]['decode']>;
-/** Data of any other type, or of a type outside the class that defines it (RFC 3597). */
+/** Data of any other type, of a type outside the class that defines it, or of a form not known (RFC 3597). */
 export type UnknownData = { readonly kind: 'unknown'; readonly bytes: Uint8Array };
 /** Record data. Octet strings in it hold one octet per character; names are absolute presentation names. */
 export type RData = KnownData | UnknownData;
@@ -41,7 +125,15 @@ export function decodeRData(type: number, klass: number, from: Reader): RData {
   if (!codec || (from.left === 0 && (klass === classes.NONE || klass === classes.ANY))) {
     return { kind: 'unknown', bytes: from.take() };
   }
-  const data = codec.decode(from);
+  const start = from.at;
+  let data: KnownData;
+  try {
+    data = codec.decode(from);
+  } catch (error) {
+    if (!(error instanceof UnknownForm)) throw error;
+    from.at = start;
+    return { kind: 'unknown', bytes: from.take() };
+  }
   if (from.left > 0) from.fail(`${from.left} octets follow the data of a ${codec.kind} record`);
   return data;
 }
