@@ -89,8 +89,10 @@ async function listen(wanted: SocketAddress, handle: Handle, closers: Closer[]):
 
 function listenUdp(at: SocketAddress, handle: Handle): Promise<Closer> {
   return new Promise((resolve, reject) => {
-    const type = at.address.includes(':') ? 'udp6' : 'udp4';
-    const socket = dgram.createSocket({ type, ipv6Only: true, recvBufferSize: receiveBuffer });
+    const socket = dgram.createSocket({
+      ...(at.address.includes(':') ? { type: 'udp6', ipv6Only: true } : { type: 'udp4' }),
+      recvBufferSize: receiveBuffer,
+    });
     let open = true;
     socket.once('error', error => reject(listenError(error, at, 'UDP')));
     socket.on('message', (bytes, from) =>

@@ -1,0 +1,57 @@
+/** `chorus node`: a small nameserver for a lab zone, to stand behind the front in demonstrations and tests. */
+import type { Command } from 'commander';
+import { ChorusError } from '#kit/errors.ts';
+import { define, print } from './command.ts';
+
+type Options = { listen: string[]; name: string; zone?: string; fault: string };
+
+export function register(program: Command): void {
+  define(program, 'node', {
+    summary: 'run a small nameserver for a lab zone',
+    description:
+      'Runs a small authoritative nameserver for one zone over UDP and TCP, in memory, to stand behind the front in ' +
+      'demonstrations and tests. `whoami.lab.internal TXT` and `id.server CH TXT` tell which node answered.',
+    examples: [
+      'chorus node --listen 127.0.0.1:5401 --name kai',
+      'chorus node --listen 127.0.0.1:5402 [::1]:5402 --name nika --fault servfail=0.3',
+      'chorus node --listen 127.0.0.1:5403 --name sumi --fault drop=0.1,delay=800ms',
+    ],
+  })
+    .requiredOption('--listen <address...>', 'ADDRESS:PORT to answer on, UDP and TCP')
+    .requiredOption('--name <name>', 'what it calls itself')
+    .option('--zone <file>', 'zone file to serve, its zone named by $ORIGIN (default: lab.internal)')
+    .option('--fault <faults>', 'drop=SHARE, servfail=SHARE, refused=SHARE, wrongid=SHARE, delay=TIME', '')
+    .action(async (options: Options) => {
+      const [
+        { parseFaults },
+        { startNode },
+        { labZoneFile, loadZone },
+        { parseEndpoint },
+        { formatEndpoint },
+      ] = await Promise.all([
+        import('#lab/fault.ts'),
+        import('#lab/node-server.ts'),
+        import('#lab/zone-file.ts'),
+        import('#net/endpoint.ts'),
+        import('#net/sockaddr.ts'),
+      ]);
+      const listen = options.listen.map(text => {
+        const endpoint = parseEndpoint(text);
+        if (endpoint) return endpoint;
+        throw new ChorusError('USAGE', { reason: `--listen ${text}: expected ADDRESS:PORT` });
+      });
+      const identity = options.name;
+      const node = await startNode({
+        authority: { zone: loadZone(options.zone ?? labZoneFile, identity), identity },
+        listen,
+        faults: parseFaults(options.fault),
+        random: Math.random,
+      });
+      const stopped = new Promise<void>(resolve => {
+        process.once('SIGTERM', resolve).once('SIGINT', resolve);
+      });
+      print(`node ${identity} answers on ${node.addresses.map(formatEndpoint).join(' and ')}`);
+      await stopped;
+      await node.close();
+    });
+}
