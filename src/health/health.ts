@@ -47,7 +47,7 @@ export type BackendHealth = {
 /** What is known of one pool. */
 export type PoolHealth = {
   readonly pool: string;
-  /** No backend serves, so all that are not disabled are tried. */
+  /** No backend serves, so those that are down are tried. */
   readonly failOpen: boolean;
 };
 

@@ -179,7 +179,7 @@ export function serves(state: BackendState): boolean {
   return state === 'starting' || state === 'up' || state === 'suspect';
 }
 
-/** Whether a pool with backends in these states fails open: none serves, so all that are not disabled are tried. */
+/** Whether a pool with backends in these states fails open: none serves, so those that are down are tried. */
 export function failsOpen(states: readonly BackendState[]): boolean {
-  return !states.some(serves) && states.some(state => state === 'down' || state === 'draining');
+  return !states.some(serves) && states.includes('down');
 }

@@ -56,7 +56,7 @@ export function takeSample(
     }
     backends.set(rateKey(pool, backend), { queries, failures, histogram: slotHistogram(board, slot) });
   }
-  return { at, queries: sumFamily(reading.counters, 'queries_total'), backends };
+  return { at, queries: sumFamily(reading.counters, 'client_queries_total'), backends };
 }
 
 /** The last samples, and the rates between the oldest and the newest. */

@@ -30,7 +30,7 @@ export type CounterReading = { readonly set: CounterSet; readonly rows: readonly
 export type PoolReading = {
   readonly name: string;
   readonly policy: string;
-  /** No backend serves, so all that are not disabled are tried. */
+  /** No backend serves, so those that are down are tried. */
   readonly failOpen: boolean;
 };
 

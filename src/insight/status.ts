@@ -57,9 +57,12 @@ export type CacheStatus = {
   readonly memoryBytes: number;
   readonly usedBytes: number;
   readonly entries: number;
+  /** Questions answered from the cache. */
   readonly hits: number;
+  /** Questions answered by a kept failure. */
+  readonly failures: number;
   readonly misses: number;
-  /** hits ÷ (hits + misses) since the start; null before the first. */
+  /** (hits + failures) ÷ (hits + failures + misses) since the start; null before the first. */
   readonly hitRatio: number | null;
   readonly stores: number;
   readonly evictions: number;
@@ -68,7 +71,7 @@ export type CacheStatus = {
 export type PoolStatus = {
   readonly name: string;
   readonly policy: string;
-  /** No backend serves, so all that are not disabled are tried. */
+  /** No backend serves, so those that are down are tried. */
   readonly failOpen: boolean;
   readonly backends: readonly BackendStatus[];
 };
@@ -129,10 +132,10 @@ export function buildStatus(reading: Reading, rates: Rates): Status {
     overSeconds: rounded(rates.seconds, 1),
     listeners: reading.listeners.map(listener => listenerStatus(reading, listener)),
     clients: {
-      queries: sumFamily(counters, 'queries_total'),
+      queries: sumFamily(counters, 'client_queries_total'),
       queriesPerSecond: rounded(rates.queries, 1),
-      byTransport: sumByLabel(counters, 'queries_total', 'transport'),
-      byRcode: sumByLabel(counters, 'answers_total', 'rcode'),
+      byTransport: sumByLabel(counters, 'client_queries_total', 'transport'),
+      byRcode: sumByLabel(counters, 'client_answers_total', 'rcode'),
     },
     cache: cacheStatus(reading),
     pools: reading.pools.map(pool => ({
@@ -162,15 +165,20 @@ function listenerStatus(reading: Reading, listener: Reading['listeners'][number]
 
 function cacheStatus({ cache, counters }: Reading): CacheStatus | null {
   if (!cache) return null;
-  const hits = sumFamily(counters, 'cache_hits_total');
-  const misses = sumFamily(counters, 'cache_misses_total');
+  const {
+    hit: hits = 0,
+    failure: failures = 0,
+    miss: misses = 0,
+  } = sumByLabel(counters, 'cache_lookups_total', 'result');
+  const lookups = hits + failures + misses;
   return {
     memoryBytes: cache.memory,
     usedBytes: cache.bytes,
     entries: cache.entries,
     hits,
+    failures,
     misses,
-    hitRatio: hits + misses === 0 ? null : rounded(hits / (hits + misses), 4),
+    hitRatio: lookups === 0 ? null : rounded((hits + failures) / lookups, 4),
     stores: cache.stores,
     evictions: cache.evictions,
   };

@@ -1,0 +1,86 @@
+/** A made-up moment of a running front: for tests. */
+import { Board, backendCounters, latencyBuckets } from '#balance/board.ts';
+import { frontCounters } from '#front/counters.ts';
+import type { BackendReading, Reading } from './reading.ts';
+
+/** A backend on `slot`, up since one second after the epoch. */
+export function someBackend(
+  backend: string,
+  slot: number,
+  change: Partial<BackendReading> = {},
+): BackendReading {
+  return {
+    pool: 'default',
+    backend,
+    slot,
+    address: '127.0.0.1',
+    port: 5401 + slot,
+    family: 'ipv4',
+    state: 'up',
+    reason: 'the last 5 probes were good',
+    since: 1000,
+    forced: 'auto',
+    weight: 2,
+    probe: {
+      kind: 'dns-udp',
+      good: 7,
+      failed: 1,
+      latency: 0.5,
+      last: { at: 2000, good: true, detail: 'NOERROR in 0.50ms' },
+    },
+    ...change,
+  };
+}
+
+/** Two workers, two backends, some numbers. */
+export function someReading(change: Partial<Reading> = {}): Reading {
+  const board = new Board(2);
+  board.clear(0);
+  board.clear(1);
+  for (const worker of [0, 1]) {
+    board.counters(worker)[backendCounters.at.queries] = 100 + worker;
+    board.counters(worker)[backendCounters.at.timeout] = 3;
+    board.counters(worker)[backendCounters.at.latencySum] = 1_500_000;
+    board.histogram(worker)[10] = 60;
+    board.histogram(worker)[latencyBuckets - 1] = 1;
+    board.view(worker)[0] = 4;
+  }
+  const rows = [new Float64Array(frontCounters.size), new Float64Array(frontCounters.size)];
+  for (const row of rows) {
+    row[frontCounters.at.queriesUdp] = 10;
+    row[frontCounters.at.queriesTcp] = 1;
+    row[frontCounters.at.noerror] = 9;
+    row[frontCounters.at.cacheHits] = 6;
+    row[frontCounters.at.cacheMisses] = 2;
+  }
+  return {
+    at: 61_000,
+    startedAt: 1000,
+    version: '0.1.0',
+    identity: 'front "one"\\',
+    workers: 2,
+    generation: 3,
+    configFile: '/etc/chorus.yaml',
+    reloads: { applied: 2, refused: 1, last: { at: 5000, applied: false, message: 'line 3' } },
+    listeners: [
+      { address: '::1', port: 53, protocol: 'udp', engine: 'batch', receiveBuffers: [8192, 4096] },
+      { address: '::1', port: 53, protocol: 'tcp', engine: 'loop', receiveBuffers: [] },
+    ],
+    pools: [{ name: 'default', policy: 'round-robin', failOpen: false }],
+    backends: [someBackend('kai', 0), someBackend('nika', 1, { probe: null, state: 'down' })],
+    board,
+    counters: [{ set: frontCounters, rows }],
+    cache: { memory: 1 << 20, entries: 5, bytes: 500, stores: 9, evictions: 1, expired: 3, skipped: 0 },
+    kernel: {
+      sockets: [
+        { address: '::1', port: 53, listening: true, inode: 1, waiting: 0, drops: 2 },
+        { address: '::1', port: 53, listening: true, inode: 2, waiting: 0, drops: 3 },
+        { address: '::1', port: 53, listening: false, inode: 3, waiting: 0, drops: 100 },
+      ],
+      receiveBufferErrors: 12,
+    },
+    memory: { resident: 100 << 20, heapUsed: 20 << 20 },
+    processor: { user: 1.5, system: 0.5 },
+    ...change,
+  };
+}

@@ -1,0 +1,45 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { familyFault, type MetricFamily } from './families.ts';
+import { counterSets, metricFamilies } from './registry.ts';
+
+test('every family keeps the rules of names, units and help', () => {
+  assert.deepEqual(
+    metricFamilies.map(familyFault).filter(fault => fault !== null),
+    [],
+  );
+});
+
+test('no family is declared twice', () => {
+  const names = metricFamilies.map(({ name }) => name);
+  assert.deepEqual(names, [...new Set(names)]);
+});
+
+test('counters of one family agree on help, kind and labels', () => {
+  for (const set of counterSets) {
+    const seen = new Map<string, string>();
+    for (const key of set.keys) {
+      const { family, help, kind = 'counter', labels = {} } = set.declarations[key]!;
+      const rest = JSON.stringify([help, kind, Object.keys(labels)]);
+      assert.equal(seen.get(family) ?? rest, rest, family);
+      seen.set(family, rest);
+    }
+  }
+});
+
+test('the rules find what they are for', () => {
+  const good: MetricFamily = { name: 'chorus_x_total', help: 'Things.', type: 'counter', labels: ['pool'] };
+  assert.equal(familyFault(good), null);
+  const bad: Partial<MetricFamily>[] = [
+    { name: 'x_total' },
+    { name: 'chorus_x' },
+    { type: 'gauge' },
+    { name: 'chorus_wait_ms_total' },
+    { name: 'chorus_wait_seconds_total' },
+    { unit: 'bytes' },
+    { help: 'things' },
+    { labels: ['le'] },
+  ];
+  for (const change of bad)
+    assert.notEqual(familyFault({ ...good, ...change }), null, JSON.stringify(change));
+});
