@@ -1,0 +1,58 @@
+/** The shape of a case: one row of the goals, one file, one line in registry.ts. */
+import type { Stage } from '../lib/stage.ts';
+
+export type Options = {
+  /** How often each server is measured, in turn. */
+  readonly rounds: number;
+  /** How long one measurement lasts. */
+  readonly seconds: number;
+  /** How long the soak lasts, in seconds. */
+  readonly soak: number;
+};
+
+/** A figure that is measured; the first of a case is drawn. */
+export type Metric = {
+  readonly key: string;
+  readonly label: string;
+  readonly unit: string;
+  readonly digits: number;
+};
+
+/** What one server did: for each metric, a value for each round. */
+export type Row = {
+  readonly name: string;
+  readonly label: string;
+  readonly values: Record<string, number[]>;
+  /** Why it was not measured, or not to the end. */
+  failed?: string;
+};
+
+/** A goal of the project, with what was measured: met when `measured` ≤ `bound` (≥ where `atLeast`). */
+export type Goal = {
+  readonly text: string;
+  readonly measured: number;
+  readonly bound: number;
+  readonly digits: number;
+  readonly unit: string;
+  readonly atLeast?: boolean;
+};
+
+/** A line to draw: x in seconds. */
+export type Series = { readonly label: string; readonly unit: string; readonly points: [number, number][] };
+
+export type Outcome = {
+  readonly metrics: readonly Metric[];
+  readonly rows: readonly Row[];
+  readonly goals: readonly Goal[];
+  /** The row that ratios are taken to, if there are any. */
+  readonly reference?: string;
+  readonly series?: readonly Series[];
+};
+
+export type Case = {
+  readonly name: string;
+  readonly title: string;
+  /** One or two sentences: what is done and what the figure means. */
+  readonly about: string;
+  run(stage: Stage, options: Options, say: (text: string) => void): Promise<Outcome>;
+};

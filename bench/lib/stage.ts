@@ -1,0 +1,127 @@
+/** A stage: the answerers and servers of one case, started on free ports, all gone when the case ends. */
+import { execFileSync } from 'node:child_process';
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { isAbsolute, join } from 'node:path';
+import { answererCommand } from '../subjects/answerer.ts';
+import type { Subject } from '../subjects/subject.ts';
+import { outDir } from './build.ts';
+import { firstAnswer, freePort } from './ports.ts';
+import { childrenOf, cpuTime, residentSize, type Started, start } from './process.ts';
+
+/** A server that answers. */
+export type Server = {
+  readonly port: number;
+  readonly pid: number;
+  /** From exec to the first answer, in ms. */
+  readonly started: number;
+  /** Processor time so far in µs, over all threads and child processes. */
+  cpu(): { user: number; system: number };
+  /** Resident size in bytes. */
+  resident(): number;
+  stop(): Promise<void>;
+};
+
+/** Backends of native/answer.c. */
+export type Answerers = { readonly ports: readonly number[]; answered(): number };
+
+export type LaunchOptions = { cache: boolean; entries?: number; pollInterval?: number };
+
+/** How many answers a cache is to hold when a case does not say. */
+const usualEntries = 100_000;
+
+export class Stage {
+  readonly #name: string;
+  readonly #started: Started[] = [];
+  #answerers: Answerers | undefined;
+  #launches = 0;
+
+  constructor(name: string) {
+    this.#name = name;
+  }
+
+  /** The two backends of this stage, with TTL one day; started when first asked for. */
+  async answerers(): Promise<Answerers> {
+    if (this.#answerers) return this.#answerers;
+    const folder = this.#folder('answerers');
+    const ports = [await freePort(), await freePort()];
+    const counters = ports.map(port => join(folder, `count-${port}`));
+    for (const [index, port] of ports.entries()) {
+      const { command, args } = answererCommand(port, 86_400, counters[index]!);
+      this.#started.push(start('load', command, args, join(folder, 'log')));
+      await firstAnswer(port);
+    }
+    const answered = () =>
+      counters.reduce((sum, file) => sum + Number(readFileSync(file).readBigUInt64LE()), 0);
+    this.#answerers = { ports, answered };
+    return this.#answerers;
+  }
+
+  /** Starts a server and waits for its first answer. Throws, with the end of its log, when there is none. */
+  async launch(subject: Subject, options: LaunchOptions): Promise<Server> {
+    const absent = missing(subject);
+    if (absent) throw new Error(absent);
+    const { ports: backends } = await this.answerers();
+    const folder = this.#folder(`${subject.name}-${++this.#launches}`);
+    const port = await freePort();
+    const { cache, entries = usualEntries } = options;
+    const { command, args, files = {} } = subject.command({ port, backends, cache, entries, folder });
+    for (const [name, text] of Object.entries(files)) writeFileSync(join(folder, name), text);
+    const log = join(folder, 'log');
+    const since = performance.now();
+    const started = start('server', command, args, log, folder);
+    this.#started.push(started);
+    try {
+      const took = await firstAnswer(port, {
+        since,
+        interval: options.pollInterval ?? 20,
+        givenUp: started.exited,
+      });
+      return { port, pid: started.pid, started: took, ...measures(started.pid), stop: started.stop };
+    } catch (error) {
+      await started.stop();
+      const tail = readFileSync(log, 'utf8').trim().slice(-400);
+      throw new Error(
+        `${error instanceof Error ? error.message : error}${tail ? `; its log ends: ${tail}` : ''}`,
+      );
+    }
+  }
+
+  /** Stops everything. */
+  async clear(): Promise<void> {
+    await Promise.all(this.#started.map(started => started.stop()));
+  }
+
+  #folder(name: string): string {
+    const folder = join(outDir, this.#name, name);
+    rmSync(folder, { recursive: true, force: true });
+    mkdirSync(folder, { recursive: true });
+    return folder;
+  }
+}
+
+function measures(pid: number): Pick<Server, 'cpu' | 'resident'> {
+  const all = () => [pid, ...childrenOf(pid)];
+  return {
+    cpu() {
+      const times = all().map(cpuTime);
+      return {
+        user: times.reduce((sum, time) => sum + time.user, 0),
+        system: times.reduce((sum, time) => sum + time.system, 0),
+      };
+    },
+    resident: () => all().reduce((sum, id) => sum + residentSize(id), 0),
+  };
+}
+
+/** Why a subject cannot be run here, or null. */
+export function missing(subject: Subject): string | null {
+  try {
+    const probe = isAbsolute(subject.needs)
+      ? ['test', '-x', subject.needs]
+      : ['command', '-v', subject.needs];
+    execFileSync('/bin/sh', ['-c', '"$@"', 'sh', ...probe], { stdio: 'ignore' });
+    return null;
+  } catch {
+    return `${subject.needs} is not installed`;
+  }
+}

@@ -1,0 +1,166 @@
+/*
+ * A client that keeps to a schedule (open loop) or keeps a window full (closed loop), and names its queries itself, so
+ * that names need no file and can go on for ever.
+ *   pace -p PORT -l SECONDS [-r RATE | -w WINDOW] [-n NAMES] [-f FIRST] [-s SOCKETS]
+ * NAMES 0: every query asks a new name, from number FIRST on; else FIRST … FIRST+NAMES-1 in turn.
+ *
+ * Open loop: query i is due at start + i/RATE whatever happened to the ones before it, and its latency counts from
+ * when it was due to when the kernel took in the answer. A server that stalls therefore cannot stop the clock, and
+ * what this client itself is late by is part of the figure, and reported as "late" beside it.
+ */
+#include "query.h"
+
+enum { most_sockets = 64, ids = 65536, fine = 200000, coarse = 20000 };
+
+static int fds[most_sockets];
+static struct pollfd polls[most_sockets];
+static int64_t *due;            /* by socket * ids + id: when the query was due, 0: nobody waits */
+static uint32_t latency[fine + coarse + 1], lateness[fine + coarse + 1];
+static uint64_t sent, received, failed;
+static int sockets = 8, names, window = 200;
+static uint32_t first;
+static uint64_t in_flight;
+
+/* Buckets of 1 µs up to 0.2 s, then of 1 ms. */
+static void count(uint32_t *histogram, int64_t ns) {
+  int64_t us = ns < 0 ? 0 : ns / 1000, bucket = us < fine ? us : fine + us / 1000;
+  histogram[bucket < fine + coarse ? bucket : fine + coarse]++;
+}
+
+static double percentile(const uint32_t *histogram, double share) {
+  uint64_t total = 0, seen = 0;
+  for (int i = 0; i <= fine + coarse; i++) total += histogram[i];
+  for (int i = 0; i <= fine + coarse; i++)
+    if ((seen += histogram[i]) > 0 && seen >= share * total) return i < fine ? i : (i - fine) * 1000.0;
+  return 0;
+}
+
+static int64_t arrival(struct msghdr *message) {
+  for (struct cmsghdr *c = CMSG_FIRSTHDR(message); c; c = CMSG_NXTHDR(message, c))
+    if (c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_TIMESTAMPNS) {
+      struct timespec t;
+      memcpy(&t, CMSG_DATA(c), sizeof t);
+      return t.tv_sec * 1000000000LL + t.tv_nsec;
+    }
+  return nanoseconds();
+}
+
+/* Takes in what waits on every socket. */
+static void receive(void) {
+  static uint8_t packets[batch][2048], control[batch][64];
+  struct mmsghdr messages[batch];
+  struct iovec vectors[batch];
+  for (int s = 0; s < sockets; s++) {
+    if (!(polls[s].revents & POLLIN)) continue;
+    int got;
+    do {
+      for (int i = 0; i < batch; i++) {
+        vectors[i] = (struct iovec){packets[i], sizeof packets[i]};
+        messages[i].msg_hdr = (struct msghdr){
+            .msg_iov = &vectors[i], .msg_iovlen = 1, .msg_control = control[i], .msg_controllen = sizeof control[i]};
+      }
+      got = recvmmsg(fds[s], messages, batch, 0, NULL);
+      for (int i = 0; i < got; i++) {
+        if (messages[i].msg_len < 12) continue;
+        int64_t *when = &due[s * ids + (packets[i][0] << 8 | packets[i][1])];
+        if (!*when) continue;
+        count(latency, arrival(&messages[i].msg_hdr) - *when);
+        *when = 0;
+        received++;
+        if (in_flight) in_flight--;
+        if (packets[i][3] & 15) failed++;
+      }
+    } while (got == batch);
+  }
+}
+
+/* Sends up to `number` queries on one socket, the i-th due at when + i * gap. */
+static void send_some(int number, int64_t when, int64_t gap, int64_t now) {
+  static uint8_t packets[batch][query_bytes];
+  struct mmsghdr messages[batch] = {0};
+  struct iovec vectors[batch];
+  int s = (sent / batch) % sockets;
+  /* One socket for each run of 64 queries, so that ids stay in step with the count. */
+  if (number > (int)(batch - sent % batch)) number = batch - sent % batch;
+  for (int i = 0; i < number; i++) {
+    uint64_t query = sent + i;
+    uint16_t id = query / batch / sockets * batch + query % batch;
+    int64_t *mine = &due[s * ids + id];
+    if (*mine && in_flight) in_flight--;
+    *mine = when + i * gap;
+    count(lateness, now - *mine);
+    write_query(packets[i], id, first + (uint32_t)(names ? query % names : query));
+    vectors[i] = (struct iovec){packets[i], query_bytes};
+    messages[i].msg_hdr.msg_iov = &vectors[i];
+    messages[i].msg_hdr.msg_iovlen = 1;
+  }
+  for (int done = 0; done < number;) {
+    int went = sendmmsg(fds[s], messages + done, number - done, 0);
+    done += went > 0 ? went : 1;
+  }
+  sent += number;
+  in_flight += number;
+}
+
+int main(int argc, char **argv) {
+  int port = 0, rate = 0, option;
+  double seconds = 1;
+  while ((option = getopt(argc, argv, "p:l:r:w:n:f:s:")) != -1) switch (option) {
+      case 'p': port = atoi(optarg); break;
+      case 'l': seconds = atof(optarg); break;
+      case 'r': rate = atoi(optarg); break;
+      case 'w': window = atoi(optarg); break;
+      case 'n': names = atoi(optarg); break;
+      case 'f': first = strtoul(optarg, NULL, 10); break;
+      case 's': sockets = atoi(optarg); break;
+      default: return 64;
+    }
+  if (!port || sockets < 1 || sockets > most_sockets) return 64;
+  prctl(PR_SET_TIMERSLACK, 1);
+  due = calloc((size_t)sockets * ids, sizeof *due);
+  for (int s = 0; s < sockets; s++) {
+    int on = 1;
+    fds[s] = connected(port);
+    setsockopt(fds[s], SOL_SOCKET, SO_TIMESTAMPNS, &on, sizeof on);
+    polls[s] = (struct pollfd){fds[s], POLLIN, 0};
+  }
+  int64_t start = nanoseconds(), end = start + (int64_t)(seconds * 1e9), gap = rate ? 1000000000LL / rate : 0;
+  int64_t quiet = start;
+  for (;;) {
+    int64_t now = nanoseconds(), wait;
+    if (now >= end) break;
+    uint64_t before = received;
+    if (rate) {
+      int64_t next = start + sent * gap;
+      while (next <= now && next < end) {
+        int64_t number = (now - next) / gap + 1;
+        send_some(number > batch ? batch : number, next, gap, now);
+        next = start + sent * gap;
+        now = nanoseconds();
+      }
+      wait = next - now;
+    } else {
+      while (in_flight < (uint64_t)window) send_some(window - in_flight, now, 0, now);
+      wait = 100000000;
+    }
+    if (wait > 0) {
+      if (wait > end - now) wait = end - now;
+      struct timespec timeout = {wait / 1000000000, wait % 1000000000};
+      ppoll(polls, sockets, &timeout, NULL);
+    } else {
+      poll(polls, sockets, 0);
+    }
+    receive();
+    if (received != before) quiet = now;
+    else if (!rate && now - quiet > 1000000000) in_flight = 0, quiet = now;
+  }
+  /* What is still on its way may come for 2 s. */
+  int64_t last = nanoseconds() + 2000000000;
+  while (received < sent && nanoseconds() < last && poll(polls, sockets, 100) >= 0) receive();
+  printf("{\"sent\":%llu,\"received\":%llu,\"failed\":%llu,\"p50\":%.0f,\"p99\":%.0f,\"p999\":%.0f,\"max\":%.0f,"
+         "\"late99\":%.0f,\"late999\":%.0f}\n",
+         (unsigned long long)sent, (unsigned long long)received, (unsigned long long)failed, percentile(latency, 0.5),
+         percentile(latency, 0.99), percentile(latency, 0.999), percentile(latency, 1), percentile(lateness, 0.99),
+         percentile(lateness, 0.999));
+  return 0;
+}
