@@ -1,6 +1,7 @@
 /** Which clients may ask: address blocks, compiled to sorted ranges, so that a thousand blocks cost ten comparisons. */
-import { familyOf, origin } from './ports.ts';
+
 import type { Prefix } from './plan.ts';
+import { familyOf, origin } from './ports.ts';
 
 type Range = { readonly low: readonly number[]; high: readonly number[] };
 
@@ -18,7 +19,11 @@ function merge(prefixes: readonly Prefix[], size: number): Range[] {
       const high: number[] = [];
       for (let i = 0; i < size; i += 4) {
         const word =
-          ((prefix.bytes[i]! << 24) | (prefix.bytes[i + 1]! << 16) | (prefix.bytes[i + 2]! << 8) | prefix.bytes[i + 3]!) >>> 0;
+          ((prefix.bytes[i]! << 24) |
+            (prefix.bytes[i + 1]! << 16) |
+            (prefix.bytes[i + 2]! << 8) |
+            prefix.bytes[i + 3]!) >>>
+          0;
         const bits = Math.min(32, Math.max(0, prefix.bits - i * 8));
         const mask = bits === 0 ? 0 : (-1 << (32 - bits)) >>> 0;
         low.push((word & mask) >>> 0);

@@ -34,7 +34,8 @@ export class Domains {
       for (; this.#table[place] !== 0; place = (place + 1) & this.#mask) {
         const index = this.#table[place]! - 1;
         const suffix = this.#suffixes[index]!;
-        if (suffix.length === end - p && sameFolded(suffix, 0, u8, p, suffix.length)) return this.#pools[index]!;
+        if (suffix.length === end - p && sameFolded(suffix, 0, u8, p, suffix.length))
+          return this.#pools[index]!;
       }
       if (u8[p] === 0) break;
     }

@@ -35,7 +35,10 @@ export class Pool implements Candidates {
     const slot = this.#slots[index]!;
     const state = this.#board.stateCode(slot);
     return (
-      state >= stateCode.starting && state <= this.#worstFit && slot !== this.#excluded && this.#weights[index]! > 0
+      state >= stateCode.starting &&
+      state <= this.#worstFit &&
+      slot !== this.#excluded &&
+      this.#weights[index]! > 0
     );
   }
   weight(index: number): number {

@@ -36,7 +36,11 @@ test('a cleared thing is not taken, a moved one at its new time', () => {
 
 test('behaves as a sorted list does, over turns and jumps', () => {
   const step = fc.oneof(
-    fc.record({ kind: fc.constant('set' as const), thing: fc.integer({ min: 1, max: 20 }), after: fc.integer({ min: 0, max: 400 }) }),
+    fc.record({
+      kind: fc.constant('set' as const),
+      thing: fc.integer({ min: 1, max: 20 }),
+      after: fc.integer({ min: 0, max: 400 }),
+    }),
     fc.record({ kind: fc.constant('clear' as const), thing: fc.integer({ min: 1, max: 20 }) }),
     fc.record({ kind: fc.constant('advance' as const), by: fc.integer({ min: 0, max: 700 }) }),
   );
@@ -60,7 +64,10 @@ test('behaves as a sorted list does, over turns and jumps', () => {
           now += s.by;
           const due = [...model].filter(([, tick]) => tick <= Math.floor(now / 2)).map(([thing]) => thing);
           for (const thing of due) model.delete(thing);
-          assert.deepEqual(takeAll(wheel, now), due.sort((a, b) => a - b));
+          assert.deepEqual(
+            takeAll(wheel, now),
+            due.sort((a, b) => a - b),
+          );
         }
         assert.equal(wheel.count, model.size);
       }

@@ -1,0 +1,797 @@
+/**
+ * A query's way, as a synchronous state machine over bytes in an arena: accept → answer from cache → join a twin → pick →
+ * ask → reply. It opens no socket, reads no clock and throws nothing at a client; an engine feeds it packets and the time.
+ */
+import { type Board, backendCounters, latencyBuckets } from '#balance/board.ts';
+import type { Question } from '#balance/policy.ts';
+import type { Cache } from '#cache/cache.ts';
+import { foldedHash, sameFolded } from '#kit/fold.ts';
+import { Wheel } from '#kit/wheel.ts';
+import { AnswerScan, keyFlag, QueryScan, scanAnswer, scanQuery, verdict } from '#wire/scan.ts';
+import { Acl } from './acl.ts';
+import {
+  appendNsid,
+  appendOpt,
+  appendText,
+  composeEmpty,
+  composeQuery,
+  copy,
+  extendedError,
+  rcode,
+  truncate,
+} from './compose.ts';
+import { frontCounters } from './counters.ts';
+import { Domains } from './domains.ts';
+import type { Entropy } from './entropy.ts';
+import { Identity } from './identity.ts';
+import { field, InFlight, mark, maxInFlight, waiter, waiterMark } from './inflight.ts';
+import { answerLifetime, type Lifetime } from './lifetime.ts';
+import type { Plan, PlanCache } from './plan.ts';
+import { Pool } from './pool.ts';
+import { type Arena, type Egress, familyOf, origin, transport } from './ports.ts';
+
+/** What a front is made of. `worker` is its row on the board. */
+export type FrontParts = {
+  readonly arena: Arena;
+  readonly egress: Egress;
+  readonly board: Board;
+  readonly worker: number;
+  /** This front's row of `frontCounters`. */
+  readonly counters: Float64Array;
+  readonly cache: Cache | null;
+  readonly entropy: Entropy;
+  readonly plan: Plan;
+};
+
+const count = frontCounters.at;
+const seen = backendCounters.at;
+const typeIxfr = 251;
+const typeAxfr = 252;
+/** Backends that one query is given to at most when the network refuses it. */
+const maxTries = 3;
+/** The limit of an answer over TCP: more than any UDP size that a client can name. */
+const unbounded = 65_536;
+/** Ids tried before a channel counts as full. */
+const idTries = 16;
+/** Weight of a new latency in the moving average: 1/8, as in RFC 6298. */
+const latencyShift = 3;
+
+export class Front {
+  readonly #u8: Uint8Array;
+  readonly #i32: Int32Array;
+  readonly #egress: Egress;
+  readonly #board: Board;
+  readonly #worker: number;
+  readonly #view: Int32Array;
+  readonly #backendCounts: Float64Array;
+  readonly #histogram: Float64Array;
+  readonly #counts: Float64Array;
+  readonly #cache: Cache | null;
+  readonly #entropy: Entropy;
+  readonly #seed: number;
+  readonly #table: InFlight;
+  readonly #wheel: Wheel;
+  readonly #query = new QueryScan();
+  /** The question of a query in flight, in the form that the cache takes. */
+  readonly #asked = new QueryScan();
+  readonly #answer = new AnswerScan();
+  readonly #lifetime: Lifetime = { ttl: 0, failure: false };
+  readonly #question: Question = { nameHash: 0, clientHash: 0 };
+  #acl!: Acl;
+  #domains!: Domains;
+  #identity!: Identity;
+  #pools: readonly Pool[] = [];
+  #udpSize = 1232;
+  #keeping: PlanCache | undefined;
+  #generation = 0;
+
+  constructor(parts: FrontParts) {
+    this.#u8 = parts.arena.u8;
+    this.#i32 = parts.arena.i32;
+    this.#egress = parts.egress;
+    this.#board = parts.board;
+    this.#worker = parts.worker;
+    this.#view = parts.board.view(parts.worker);
+    this.#backendCounts = parts.board.counters(parts.worker);
+    this.#histogram = parts.board.histogram(parts.worker);
+    this.#counts = parts.counters;
+    this.#cache = parts.cache;
+    this.#entropy = parts.entropy;
+    this.#seed = parts.cache ? parts.cache.seed : parts.entropy.word();
+    this.#table = new InFlight(parts.arena, parts.egress.channels);
+    this.#wheel = new Wheel(maxInFlight);
+    this.apply(parts.plan);
+  }
+
+  /** Puts a snapshot in force. Cache, queries in flight and what was learnt of the backends stay. */
+  apply(plan: Plan): void {
+    this.#acl = new Acl(plan.allow);
+    this.#domains = new Domains(plan);
+    this.#identity = new Identity(plan.identity, plan.version);
+    this.#pools = plan.pools.map(pool => new Pool(pool, this.#board, this.#worker, this.#entropy.int));
+    this.#udpSize = plan.udpSize;
+    this.#keeping = this.#cache ? plan.cache : undefined;
+    this.#generation = plan.generation;
+  }
+
+  /** Whether nothing is in flight on `channel`. */
+  idle(channel: number): boolean {
+    return this.#table.anyOf(channel) === 0;
+  }
+
+  /** Of the snapshot in force. */
+  get generation(): number {
+    return this.#generation;
+  }
+
+  /** Queries waiting for a backend. */
+  get inFlight(): number {
+    return this.#table.count;
+  }
+
+  /** When `expire` has something to do at the earliest (ms); Infinity: nothing to wait for. */
+  deadline(): number {
+    return this.#wheel.next();
+  }
+
+  /** Takes a client's packet of `length` bytes at `at`, from the origin at `from`; `now` in ms. */
+  query(at: number, length: number, from: number, now: number): void {
+    const u8 = this.#u8;
+    const query = this.#query;
+    const tcp = this.#i32[(from + origin.transport) >> 2] === transport.tcp;
+    this.#counts[tcp ? count.queriesTcp : count.queriesUdp]!++;
+    const found = scanQuery(u8, at, length, this.#seed, query);
+    if (found === verdict.silence) {
+      this.#counts[length < 12 ? count.ignoredShort : count.ignoredResponse]!++;
+      return;
+    }
+    if (!this.#acl.allows(u8, from)) {
+      this.#counts[count.denied]!++;
+      this.#refuse(from, rcode.refused, extendedError.prohibited);
+      return;
+    }
+    if (found === verdict.plain) this.#plain(from, tcp, now);
+    else if (found === verdict.pass) this.#pass(from, tcp, now);
+    else this.#refuse(from, found === verdict.badvers ? rcode.badvers : rcode.formerr, extendedError.none);
+  }
+
+  #plain(from: number, tcp: boolean, now: number): void {
+    const query = this.#query;
+    if (query.class !== 1 && this.#local(from, tcp)) return;
+    if (query.type === typeAxfr || query.type === typeIxfr) {
+      this.#pass(from, tcp, now);
+      return;
+    }
+    if (this.#keeping && this.#fromCache(from, tcp, now)) return;
+    const twin = this.#twin();
+    if (twin !== 0) {
+      if (this.#wait(twin, from, tcp)) this.#counts[count.joined]!++;
+      return;
+    }
+    const entry = this.#admit(from, tcp);
+    if (entry === 0) return;
+    this.#table.offer(entry, query.hash);
+    this.#ask(entry, -1, now);
+  }
+
+  /** Answers from the cache; false for a miss. */
+  #fromCache(from: number, tcp: boolean, now: number): boolean {
+    const query = this.#query;
+    const cache = this.#cache!;
+    const to = this.#egress.replySpace();
+    const length = cache.lookup(
+      this.#u8,
+      this.#i32,
+      query,
+      Math.floor(now / 1000),
+      to,
+      this.#egress.replyRoom - 300,
+    );
+    if (length === 0) {
+      this.#counts[count.cacheMisses]!++;
+      return false;
+    }
+    this.#counts[cache.hitFailure ? count.cacheFailures : count.cacheHits]!++;
+    const id = (this.#u8[query.at]! << 8) | this.#u8[query.at + 1]!;
+    const prefetch = cache.hitPrefetch;
+    this.#finish(
+      from,
+      to,
+      length,
+      cache.hitOpt,
+      id,
+      query.lower ? 0 : query.at + 12,
+      query.nameLength,
+      tcp ? unbounded : query.udpSize,
+      query.nsid,
+    );
+    if (prefetch) this.#prefetch(now);
+    return true;
+  }
+
+  /** Asks a popular question anew, for nobody yet. */
+  #prefetch(now: number): void {
+    if (this.#twin() !== 0) return;
+    const entry = this.#enter();
+    if (entry === 0) return;
+    this.#counts[count.prefetches]!++;
+    this.#table.set(entry, field.marks, mark.prefetch);
+    this.#table.offer(entry, this.#query.hash);
+    this.#ask(entry, -1, now);
+  }
+
+  /** A query in flight with the very question of `#query`; 0 when there is none. */
+  #twin(): number {
+    const table = this.#table;
+    const query = this.#query;
+    let entry = table.firstTwin(query.hash);
+    for (let i = 0; entry !== 0 && i < table.maxTwins; i++) {
+      if (
+        table.get(entry, field.hash) === query.hash &&
+        table.get(entry, field.nameLength) === query.nameLength &&
+        table.get(entry, field.type) === query.type &&
+        table.get(entry, field.class) === query.class &&
+        table.get(entry, field.keyFlags) === query.keyFlags &&
+        table.get(entry, field.ecsLength) === query.ecsLength &&
+        sameFolded(this.#u8, table.nameAt(entry), this.#u8, query.at + 12, query.nameLength) &&
+        this.#sameSubnet(table.ecsAt(entry))
+      ) {
+        return entry;
+      }
+      entry = table.nextTwin(entry);
+    }
+    return 0;
+  }
+
+  #sameSubnet(at: number): boolean {
+    for (let i = 0; i < this.#query.ecsLength; i++) {
+      if (this.#u8[at + i] !== this.#u8[this.#query.ecsAt + i]) return false;
+    }
+    return true;
+  }
+
+  /** CH TXT id.server and its like; false when the question is not about us. */
+  #local(from: number, tcp: boolean): boolean {
+    const query = this.#query;
+    const text = this.#identity.textFor(this.#u8, query.at + 12, query.nameLength, query.type, query.class);
+    if (!text) return false;
+    this.#counts[count.local]!++;
+    const to = this.#egress.replySpace();
+    const flags = query.keyFlags & ~keyFlag.edns;
+    let length = this.#empty(to, flags, rcode.noerror, extendedError.none);
+    if (text.length > 0) length = appendText(this.#u8, to, length, text, query.class);
+    let opt = 0;
+    if (query.edns) {
+      opt = length;
+      length = appendOpt(this.#u8, to, length, this.#udpSize, query.keyFlags);
+    }
+    const id = (this.#u8[query.at]! << 8) | this.#u8[query.at + 1]!;
+    this.#finish(from, to, length, opt, id, 0, query.nameLength, tcp ? unbounded : query.udpSize, query.nsid);
+    return true;
+  }
+
+  /** Writes an answer without records to `#query`. */
+  #empty(to: number, flags: number, code: number, ede: number): number {
+    const query = this.#query;
+    const id = (this.#u8[query.at]! << 8) | this.#u8[query.at + 1]!;
+    return composeEmpty(
+      this.#u8,
+      to,
+      id,
+      query.opcode,
+      flags,
+      code,
+      query.at + 12,
+      query.nameLength,
+      query.type,
+      query.class,
+      this.#udpSize,
+      ede,
+    );
+  }
+
+  /** Answers `#query` at once with a failure. */
+  #refuse(from: number, code: number, ede: number): void {
+    const query = this.#query;
+    const to = this.#egress.replySpace();
+    // Flags may not have been read when the packet was bad.
+    const flags =
+      (this.#u8[query.at + 2]! & 1) | (query.keyFlags & ~keyFlag.rd) | (query.edns ? keyFlag.edns : 0);
+    const length = this.#empty(to, flags, code, ede);
+    this.#countRcode(code);
+    this.#egress.reply(from, length);
+  }
+
+  #countRcode(code: number): void {
+    const at =
+      code === rcode.noerror
+        ? count.noerror
+        : code === rcode.nxdomain
+          ? count.nxdomain
+          : code === rcode.servfail
+            ? count.servfail
+            : code === rcode.refused
+              ? count.refused
+              : code === rcode.formerr
+                ? count.formerr
+                : code === rcode.notimp
+                  ? count.notimp
+                  : count.otherRcode;
+    this.#counts[at]!++;
+  }
+
+  /**
+   * Makes the answer of `length` bytes at `to` this client's own and sends it: id, letter case of the name at `nameAt`
+   * (0: leave it), NSID if asked, cut to `limit`. `opt` is the offset of the OPT in the message, 0: none.
+   */
+  #finish(
+    from: number,
+    to: number,
+    length: number,
+    opt: number,
+    id: number,
+    nameAt: number,
+    nameLength: number,
+    limit: number,
+    nsid: boolean,
+  ): void {
+    const u8 = this.#u8;
+    u8[to] = id >> 8;
+    u8[to + 1] = id;
+    if (nameAt !== 0) for (let i = 0; i < nameLength; i++) u8[to + 12 + i] = u8[nameAt + i]!;
+    if (nsid && opt > 0) length = appendNsid(u8, to, length, opt, this.#identity.id);
+    // What we grant over UDP is bounded by what we think safe from fragmentation, whatever the client says.
+    const bound = limit === unbounded || limit < this.#udpSize ? limit : this.#udpSize;
+    if (length > bound) {
+      length = truncate(u8, to, nameLength, opt);
+      this.#counts[count.truncated]!++;
+    }
+    this.#countRcode(u8[to + 3]! & 15);
+    this.#egress.reply(from, length);
+  }
+
+  /** Enters `#query` in the table, without a client; 0 when it is full. */
+  #enter(): number {
+    const table = this.#table;
+    const query = this.#query;
+    const entry = table.take();
+    if (entry === 0) return 0;
+    table.set(entry, field.opcode, query.opcode);
+    table.set(entry, field.type, query.type);
+    table.set(entry, field.class, query.class);
+    table.set(entry, field.nameLength, query.nameLength);
+    table.set(entry, field.keyFlags, query.keyFlags);
+    table.set(entry, field.ecsLength, query.ecsLength);
+    table.set(entry, field.hash, query.hash);
+    const nameAt = table.nameAt(entry);
+    for (let i = 0; i < query.nameLength; i++) this.#u8[nameAt + i] = this.#u8[query.at + 12 + i]!;
+    const ecsAt = table.ecsAt(entry);
+    for (let i = 0; i < query.ecsLength; i++) this.#u8[ecsAt + i] = this.#u8[query.ecsAt + i]!;
+    this.#counts[count.inFlight] = table.count;
+    return entry;
+  }
+
+  /** Enters `#query` with its client; answers it with a failure and gives 0 when a table is full. */
+  #admit(from: number, tcp: boolean): number {
+    const entry = this.#enter();
+    if (entry === 0) {
+      this.#counts[count.fullInFlight]!++;
+      this.#refuse(from, rcode.servfail, extendedError.other);
+      return 0;
+    }
+    this.#question.clientHash = this.#clientHash(from);
+    if (!this.#wait(entry, from, tcp)) {
+      this.#drop(entry);
+      return 0;
+    }
+    return entry;
+  }
+
+  #clientHash(from: number): number {
+    return this.#u8[from] === familyOf.inet
+      ? foldedHash(this.#u8, from + origin.address4, 4)
+      : foldedHash(this.#u8, from + origin.address6, 16);
+  }
+
+  /** Lets the client of `#query` wait for `entry`; answers with a failure and gives false when the table is full. */
+  #wait(entry: number, from: number, tcp: boolean): boolean {
+    const query = this.#query;
+    const at = this.#table.addWaiter(entry);
+    if (at === 0) {
+      this.#counts[count.fullWaiters]!++;
+      this.#refuse(from, rcode.servfail, extendedError.other);
+      return false;
+    }
+    const marks =
+      (query.nsid ? waiterMark.nsid : 0) | (query.edns ? waiterMark.edns : 0) | (tcp ? waiterMark.tcp : 0);
+    const id = (this.#u8[query.at]! << 8) | this.#u8[query.at + 1]!;
+    this.#table.fillWaiter(at, from, id, query.udpSize, marks, query.at + 12, query.nameLength);
+    return true;
+  }
+
+  /** Removes an entry that no client waits for. */
+  #drop(entry: number): void {
+    const table = this.#table;
+    this.#leave(entry);
+    table.withdraw(entry);
+    this.#wheel.clear(entry);
+    table.release(entry);
+    this.#counts[count.inFlight] = table.count;
+  }
+
+  /** Takes the entry off the backend that it was asked of. */
+  #leave(entry: number): void {
+    const table = this.#table;
+    const slot = table.get(entry, field.slot);
+    if (slot >= 0) this.#view[slot * 2]!--;
+    table.set(entry, field.slot, -1);
+    table.unlink(entry);
+  }
+
+  /** An id that is free on the channel; −1 when none was found. */
+  #freeId(channel: number): number {
+    for (let i = 0; i < idTries; i++) {
+      const id = this.#entropy.id();
+      if (this.#table.find(channel, id) === 0) return id;
+    }
+    return -1;
+  }
+
+  #pick(nameAt: number, nameLength: number, excluded: number): number {
+    const pool = this.#pools[this.#domains.poolOf(this.#u8, nameAt, nameLength)];
+    if (!pool) return -1;
+    this.#timeout = pool.timeout;
+    this.#question.nameHash = foldedHash(this.#u8, nameAt, nameLength);
+    const slot = pool.pick(this.#question, excluded);
+    if (slot < 0) this.#counts[count.noBackend]!++;
+    else if (pool.failedOpen) this.#counts[count.failOpen]!++;
+    return slot;
+  }
+  /** Of the pool that `#pick` picked from, ms. */
+  #timeout = 0;
+
+  /** Asks a backend (not the one on slot `excluded`); fails the entry when there is none. */
+  #ask(entry: number, excluded: number, now: number): void {
+    const table = this.#table;
+    const slot = this.#pick(table.nameAt(entry), table.get(entry, field.nameLength), excluded);
+    if (slot < 0) this.#fail(entry, extendedError.noReachableAuthority);
+    else this.#send(entry, slot, this.#egress.datagramChannel(slot), now);
+  }
+
+  /** Sends the question of `entry` on a channel to the backend on `slot`. */
+  #send(entry: number, slot: number, channel: number, now: number): void {
+    const table = this.#table;
+    const id = channel < 0 ? -1 : this.#freeId(channel);
+    if (id < 0) {
+      this.#backendCounts[slot * backendCounters.size + seen.network]!++;
+      this.#fail(entry, extendedError.networkError);
+      return;
+    }
+    this.#start(entry, slot, channel, id, now);
+    const to = this.#egress.querySpace();
+    const length = composeQuery(
+      this.#u8,
+      to,
+      id,
+      table.get(entry, field.keyFlags),
+      table.nameAt(entry),
+      table.get(entry, field.nameLength),
+      table.get(entry, field.type),
+      table.get(entry, field.class),
+      this.#udpSize,
+      table.ecsAt(entry),
+      table.get(entry, field.ecsLength),
+    );
+    this.#egress.query(channel, length);
+  }
+
+  #start(entry: number, slot: number, channel: number, id: number, now: number): void {
+    const table = this.#table;
+    table.link(entry, channel, id);
+    table.set(entry, field.slot, slot);
+    table.set(entry, field.tries, table.get(entry, field.tries) + 1);
+    table.sent[entry] = now;
+    this.#view[slot * 2]!++;
+    this.#backendCounts[slot * backendCounters.size + seen.queries]!++;
+    this.#wheel.set(entry, now + this.#timeout);
+  }
+
+  /** Passes a message to a backend as it is, but for its id. */
+  #pass(from: number, tcp: boolean, now: number): void {
+    const query = this.#query;
+    const u8 = this.#u8;
+    const nameAt = query.nameLength > 0 ? query.at + 12 : this.#rootAt;
+    this.#question.clientHash = this.#clientHash(from);
+    const slot = this.#pick(nameAt, query.nameLength > 0 ? query.nameLength : 1, -1);
+    if (slot < 0) {
+      this.#refuse(from, rcode.servfail, extendedError.noReachableAuthority);
+      return;
+    }
+    if (tcp && query.opcode === 0 && (query.type === typeAxfr || query.type === typeIxfr)) {
+      if (this.#egress.relay(from, slot, query.at, query.length)) this.#counts[count.transfers]!++;
+      else this.#refuse(from, rcode.servfail, extendedError.networkError);
+      return;
+    }
+    const channel = tcp ? this.#egress.streamChannel(slot) : this.#egress.datagramChannel(slot);
+    const id = channel < 0 ? -1 : this.#freeId(channel);
+    if (id < 0) {
+      this.#refuse(from, rcode.servfail, extendedError.networkError);
+      return;
+    }
+    const entry = this.#admit(from, tcp);
+    if (entry === 0) return;
+    this.#counts[count.passed]!++;
+    const table = this.#table;
+    table.set(entry, field.marks, mark.pass | (tcp ? mark.stream : 0));
+    this.#start(entry, slot, channel, id, now);
+    const to = this.#egress.querySpace();
+    copy(u8, this.#i32, query.at, to, query.length);
+    u8[to] = id >> 8;
+    u8[to + 1] = id;
+    this.#egress.query(channel, query.length);
+  }
+  /** A zero byte, the root's name: for messages without a question. Nothing is ever written at 0 … 63. */
+  readonly #rootAt = 0;
+
+  /**
+   * Takes a packet of `length` bytes at `at` that came on `channel` (so from the right address and port). It is an answer
+   * only if a query in flight has its id and its question; anything else is counted and dropped.
+   */
+  answer(channel: number, slot: number, at: number, length: number, now: number): void {
+    const u8 = this.#u8;
+    const table = this.#table;
+    const entry =
+      length < 12 || (u8[at + 2]! & 0x80) === 0 ? 0 : table.find(channel, (u8[at]! << 8) | u8[at + 1]!);
+    if (entry === 0) {
+      this.#unexpected(slot);
+      return;
+    }
+    const scan = this.#answer;
+    const sound = scanAnswer(u8, at, length, scan);
+    if (!this.#answersQuestion(entry, at)) {
+      this.#unexpected(slot);
+      return;
+    }
+    this.#heard(entry, slot, now);
+    const marks = table.get(entry, field.marks);
+    if (marks & mark.pass) {
+      this.#deliver(entry, at, length, 0, true);
+      this.#drop(entry);
+      return;
+    }
+    if (!sound || scan.nameLength === 0) {
+      this.#backendCounts[slot * backendCounters.size + seen.malformed]!++;
+      this.#fail(entry, extendedError.networkError);
+      return;
+    }
+    if (scan.rcode === rcode.servfail) this.#backendCounts[slot * backendCounters.size + seen.servfail]!++;
+    else if (scan.rcode === rcode.refused) this.#backendCounts[slot * backendCounters.size + seen.refused]!++;
+    if (scan.optAt > 0) {
+      // What is said there is the size of packets that we take, not the backend's.
+      u8[at + scan.optAt + 3] = this.#udpSize >> 8;
+      u8[at + scan.optAt + 4] = this.#udpSize;
+    }
+    if (scan.truncated) {
+      this.#truncated(entry, slot, at, length, now);
+      return;
+    }
+    this.#keep(entry, at, length, now);
+    this.#deliver(entry, at, length, scan.optAt, false);
+    this.#drop(entry);
+  }
+
+  #unexpected(slot: number): void {
+    this.#backendCounts[slot * backendCounters.size + seen.unexpected]!++;
+  }
+
+  /** Whether the scanned answer at `at` repeats the question of `entry`; servers leave it out of some failures. */
+  #answersQuestion(entry: number, at: number): boolean {
+    const scan = this.#answer;
+    const table = this.#table;
+    const nameLength = table.get(entry, field.nameLength);
+    if (scan.nameLength === 0) {
+      const code = this.#u8[at + 3]! & 15;
+      return (
+        nameLength === 0 ||
+        code === rcode.formerr ||
+        code === rcode.servfail ||
+        code === rcode.notimp ||
+        code === rcode.refused
+      );
+    }
+    return (
+      scan.nameLength === nameLength &&
+      scan.type === table.get(entry, field.type) &&
+      scan.class === table.get(entry, field.class) &&
+      sameFolded(this.#u8, table.nameAt(entry), this.#u8, at + 12, nameLength)
+    );
+  }
+
+  /** Notes that the backend answered, and how fast. */
+  #heard(entry: number, slot: number, now: number): void {
+    const us = Math.max(1, Math.floor((now - this.#table.sent[entry]!) * 1000));
+    const counters = slot * backendCounters.size;
+    this.#backendCounts[counters + seen.answers]!++;
+    this.#backendCounts[counters + seen.latencySum]! += us;
+    this.#histogram[slot * latencyBuckets + latencyBucket(us)]!++;
+    const at = slot * 2 + 1;
+    const average = this.#view[at]!;
+    this.#view[at] = average === 0 ? us : Math.max(1, average + ((us - average) >> latencyShift));
+  }
+
+  /** Keeps the scanned answer in the cache, if it may be kept. */
+  #keep(entry: number, at: number, length: number, now: number): void {
+    const keeping = this.#keeping;
+    if (!keeping || !answerLifetime(this.#answer, keeping, this.#lifetime)) return;
+    this.#cache!.store(
+      this.#u8,
+      at,
+      length,
+      this.#answer,
+      this.#askedOf(entry),
+      this.#u8,
+      Math.floor(now / 1000),
+      this.#lifetime.ttl,
+      this.#lifetime.failure,
+    );
+  }
+
+  #askedOf(entry: number): QueryScan {
+    const table = this.#table;
+    const asked = this.#asked;
+    asked.at = table.nameAt(entry) - 12;
+    asked.nameLength = table.get(entry, field.nameLength);
+    asked.type = table.get(entry, field.type);
+    asked.class = table.get(entry, field.class);
+    asked.keyFlags = table.get(entry, field.keyFlags);
+    asked.hash = table.get(entry, field.hash);
+    asked.ecsAt = table.ecsAt(entry);
+    asked.ecsLength = table.get(entry, field.ecsLength);
+    return asked;
+  }
+
+  /** A truncated answer goes to UDP clients as it is; for TCP clients the backend is asked again over TCP. */
+  #truncated(entry: number, slot: number, at: number, length: number, now: number): void {
+    const table = this.#table;
+    const streaming = (table.get(entry, field.marks) & mark.stream) !== 0;
+    let left = 0;
+    for (
+      let place = table.get(entry, field.firstWaiter);
+      place !== 0;
+      place = this.#i32[(place + waiter.next) >> 2]!
+    )
+      left++;
+    let waiting = 0;
+    for (; left > 0; left--) {
+      const place = table.shiftWaiter(entry);
+      if ((this.#i32[(place + waiter.marks) >> 2]! & waiterMark.tcp) !== 0 && !streaming) {
+        table.putBack(entry, place);
+        waiting++;
+      } else this.#reply(entry, place, at, length, this.#answer.optAt, false);
+    }
+    if (waiting === 0) {
+      this.#drop(entry);
+      return;
+    }
+    this.#counts[count.overTcp]!++;
+    this.#leave(entry);
+    table.set(entry, field.marks, table.get(entry, field.marks) | mark.stream);
+    this.#timeout =
+      this.#pools[this.#domains.poolOf(this.#u8, table.nameAt(entry), table.get(entry, field.nameLength))]
+        ?.timeout ?? 2000;
+    this.#send(entry, slot, this.#egress.streamChannel(slot), now);
+  }
+
+  /** Sends an answer to all who wait. */
+  #deliver(entry: number, at: number, length: number, opt: number, asItIs: boolean): void {
+    for (;;) {
+      const place = this.#table.shiftWaiter(entry);
+      if (place === 0) return;
+      this.#reply(entry, place, at, length, opt, asItIs);
+    }
+  }
+
+  /** Sends an answer to one waiter, and frees it. */
+  #reply(entry: number, place: number, at: number, length: number, opt: number, asItIs: boolean): void {
+    const u8 = this.#u8;
+    const i32 = this.#i32;
+    const id = i32[(place + waiter.id) >> 2]!;
+    const marks = i32[(place + waiter.marks) >> 2]!;
+    const to = this.#egress.replySpace();
+    const room = this.#egress.replyRoom;
+    const limit = (marks & waiterMark.tcp) !== 0 ? unbounded : i32[(place + waiter.udpSize) >> 2]!;
+    if (asItIs) {
+      if (length <= room) {
+        copy(u8, i32, at, to, length);
+        u8[to] = id >> 8;
+        u8[to + 1] = id;
+        this.#countRcode(u8[to + 3]! & 15);
+        this.#egress.reply(place, length);
+      }
+    } else {
+      // Room is kept for NSID behind the answer.
+      copy(u8, i32, at, to, length);
+      const nsid = (marks & waiterMark.nsid) !== 0 && length + 300 <= room;
+      const nameLength = this.#table.get(entry, field.nameLength);
+      this.#finish(place, to, length, opt, id, place + waiter.name, nameLength, limit, nsid);
+    }
+    this.#table.freeWaiter(place);
+  }
+
+  /** Ends an entry with SERVFAIL for all who wait. */
+  #fail(entry: number, ede: number): void {
+    const table = this.#table;
+    const u8 = this.#u8;
+    for (;;) {
+      const place = table.shiftWaiter(entry);
+      if (place === 0) break;
+      const edns = (this.#i32[(place + waiter.marks) >> 2]! & waiterMark.edns) !== 0;
+      const to = this.#egress.replySpace();
+      const flags = (table.get(entry, field.keyFlags) & ~keyFlag.edns) | (edns ? keyFlag.edns : 0);
+      const length = composeEmpty(
+        u8,
+        to,
+        this.#i32[(place + waiter.id) >> 2]!,
+        table.get(entry, field.opcode),
+        flags,
+        rcode.servfail,
+        place + waiter.name,
+        table.get(entry, field.nameLength),
+        table.get(entry, field.type),
+        table.get(entry, field.class),
+        this.#udpSize,
+        ede,
+      );
+      this.#countRcode(rcode.servfail);
+      this.#egress.reply(place, length);
+      table.freeWaiter(place);
+    }
+    this.#drop(entry);
+  }
+
+  /** Everything in flight on `channel` is lost: its connection broke, or the network says that nobody listens there. */
+  broken(channel: number, now: number): void {
+    const table = this.#table;
+    // What is asked again goes on another channel or fails; the bound guards against an engine that breaks it at once.
+    for (let left = table.count; left > 0; left--) {
+      const entry = table.anyOf(channel);
+      if (entry === 0) return;
+      const slot = table.get(entry, field.slot);
+      this.#backendCounts[slot * backendCounters.size + seen.network]!++;
+      this.#leave(entry);
+      const marks = table.get(entry, field.marks);
+      if ((marks & mark.pass) !== 0 || table.get(entry, field.tries) >= maxTries) {
+        this.#fail(entry, extendedError.networkError);
+      } else if ((marks & mark.stream) !== 0) {
+        // A server may close an idle connection at any time (RFC 7766 6.2.4): once more, on a new one.
+        this.#send(entry, slot, this.#egress.streamChannel(slot), now);
+      } else {
+        this.#counts[count.again]!++;
+        const first = table.get(entry, field.firstWaiter);
+        if (first !== 0) this.#question.clientHash = this.#clientHash(first);
+        this.#ask(entry, slot, now);
+      }
+    }
+  }
+
+  /** Ends what has waited too long. Call when `deadline` is reached. */
+  expire(now: number): void {
+    for (;;) {
+      const entry = this.#wheel.take(now);
+      if (entry === 0) return;
+      const slot = this.#table.get(entry, field.slot);
+      if (slot >= 0) this.#backendCounts[slot * backendCounters.size + seen.timeout]!++;
+      this.#counts[count.timeouts]!++;
+      this.#fail(entry, extendedError.noReachableAuthority);
+    }
+  }
+}
+
+/** Histogram bucket of a latency in µs: two to an octave, from 16 µs (board.ts). */
+function latencyBucket(us: number): number {
+  if (us < 16) return 0;
+  const octave = 31 - Math.clz32(us);
+  const half = us >= 2 ** octave * Math.SQRT2 ? 2 : 1;
+  const bucket = (octave - 4) * 2 + half;
+  return bucket < latencyBuckets ? bucket : latencyBuckets - 1;
+}
