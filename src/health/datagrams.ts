@@ -37,7 +37,8 @@ export const systemDatagrams: Datagrams = {
       close();
       hearing.failed('code' in error && typeof error.code === 'string' ? error.code : error.message);
     };
-    socket.on('error', fail);
+    // A bind can fail before this function has returned: the caller hears of it after that.
+    socket.on('error', error => queueMicrotask(() => fail(error)));
     socket.on('message', message => {
       if (open) hearing.datagram(message);
     });
@@ -51,7 +52,7 @@ export const systemDatagrams: Datagrams = {
       if (to.source === undefined) connect();
       else socket.bind({ address: to.source, port: 0, exclusive: true }, connect);
     } catch (error) {
-      setImmediate(fail, error instanceof Error ? error : new Error(String(error)));
+      queueMicrotask(() => fail(error instanceof Error ? error : new Error(String(error))));
     }
     return close;
   },

@@ -138,6 +138,7 @@ export class Judge {
       return;
     }
     this.#judged = 'down';
+    this.#goodRun = 0;
     const { first, most, forget } = this.#rules.hold;
     const flapping = this.#cameUp !== null && evidence.at - this.#cameUp < forget;
     this.#flaps = flapping ? this.#flaps + 1 : 0;

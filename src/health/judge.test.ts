@@ -1,0 +1,162 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import fc from 'fast-check';
+import type { BackendState } from '#balance/board.ts';
+import { defaultHold, failsOpen, Judge, type JudgeRules, type StateChange } from './judge.ts';
+
+const rules: JudgeRules = { failures: 3, of: 5, hold: defaultHold };
+const second = 1000;
+
+/** Feeds outcomes, one each second: `g` good, `b` bad. Gives the states after each. */
+function feed(judge: Judge, outcomes: string, from = 0): { states: BackendState[]; changes: StateChange[] } {
+  const states: BackendState[] = [];
+  const changes: StateChange[] = [];
+  for (const [index, outcome] of [...outcomes].entries()) {
+    const good = outcome === 'g';
+    const change = judge.take({
+      kind: 'probe',
+      family: 'ipv4',
+      good,
+      at: from + index * second,
+      detail: good ? 'NOERROR in 1ms' : 'timeout after 500ms',
+      latency: good ? 1 : null,
+    });
+    if (change) changes.push(change);
+    states.push(judge.state);
+  }
+  return { states, changes };
+}
+
+test('a backend that answers is up, and one failure makes it suspect until the window is clean', () => {
+  const judge = new Judge(rules, 0);
+  assert.equal(judge.state, 'starting');
+  assert.deepEqual(feed(judge, 'gbgggg').states, [
+    'up',
+    'suspect',
+    'suspect',
+    'suspect',
+    'suspect',
+    'suspect',
+  ]);
+  assert.deepEqual(feed(judge, 'g', 6000).states, ['up']);
+  assert.equal(judge.reason, 'the last 5 probes were good');
+  assert.equal(judge.since, 6000);
+});
+
+test('one that fails every other probe goes down and stays down', () => {
+  const judge = new Judge(rules, 0);
+  const { states, changes } = feed(judge, 'ggggbgbgbgbgbgbgbgbgbg');
+  assert.equal(states[8], 'down');
+  assert.deepEqual(new Set(states.slice(8)), new Set(['down']));
+  const down = changes.at(-1);
+  assert.equal(down?.from, 'suspect');
+  assert.equal(down?.to, 'down');
+  assert.equal(down?.reason, '3 of the last 5 probes failed: timeout after 500ms');
+  assert.equal(down?.evidence?.at, 8000);
+});
+
+test('one that fails from the start goes down at the failure that fills the count', () => {
+  const judge = new Judge(rules, 0);
+  assert.deepEqual(feed(judge, 'bbb').states, ['suspect', 'suspect', 'down']);
+  assert.equal(judge.reason, '3 of the last 3 probes failed: timeout after 500ms');
+});
+
+test('as many good ones in a row as failures bring it back, with an empty window', () => {
+  const judge = new Judge(rules, 0);
+  feed(judge, 'bbb');
+  assert.deepEqual(feed(judge, 'ggbggg', 3000).states, ['down', 'down', 'down', 'down', 'down', 'up']);
+  assert.equal(judge.reason, '3 probes in a row were good');
+  assert.deepEqual(feed(judge, 'g', 9000).states, ['up'], 'old failures are forgotten');
+});
+
+test('hold-down doubles with each flap, up to its bound, and is forgotten after a long good time', () => {
+  const hold = { first: 10_000, most: 40_000, forget: 600_000 };
+  const judge = new Judge({ ...rules, hold }, 0);
+  let at = 0;
+  const next = (good: boolean) => {
+    at += second;
+    return judge.take({ kind: 'probe', family: 'ipv4', good, at, detail: 'x', latency: null });
+  };
+  const downFor = () => {
+    while (judge.state !== 'down') next(false);
+    const from = at;
+    while (judge.state === 'down') next(true);
+    return (at - from) / second;
+  };
+  assert.deepEqual([downFor(), downFor(), downFor(), downFor(), downFor()], [3, 10, 20, 40, 40]);
+  const upFrom = at;
+  while (at - upFrom < hold.forget) next(true);
+  assert.equal(downFor(), 3);
+});
+
+test('while it is held down the reason says so', () => {
+  const judge = new Judge(rules, 0);
+  feed(judge, 'bbbgggbbb');
+  assert.match(judge.reason, /^3 of the last 3 probes failed: .*flap 1: held down for at least 10s/);
+  feed(judge, 'ggg', 9000);
+  assert.equal(judge.state, 'down');
+  assert.equal(judge.reason, '3 probes in a row were good, held down for 7s more (flap 1)');
+});
+
+test("an operator's word stands above the evidence, and auto finds it up to date", () => {
+  const judge = new Judge(rules, 0);
+  feed(judge, 'ggggg');
+  assert.equal(judge.force('down', 5000)?.to, 'disabled');
+  assert.equal(judge.since, 5000);
+  assert.deepEqual(feed(judge, 'bbb', 6000).changes, [], 'evidence changes nothing that is in force');
+  assert.match(judge.reason, /^down by the operator; by the evidence down: 3 of the last/);
+  assert.equal(judge.force('down', 9000), null);
+  assert.equal(judge.force('draining', 10_000)?.to, 'draining');
+  assert.equal(judge.force('up', 11_000)?.to, 'up');
+  const back = judge.force('auto', 12_000);
+  assert.equal(back?.to, 'down');
+  assert.equal(back?.evidence, null);
+  assert.match(back?.reason ?? '', /^3 of the last 5 probes failed/);
+});
+
+test('one that is not probed is up', () => {
+  const judge = new Judge({ ...rules, failures: 1, of: 1 }, 0, false);
+  assert.equal(judge.state, 'up');
+  assert.equal(judge.reason, 'not probed');
+});
+
+test('new rules keep what was seen', () => {
+  const judge = new Judge(rules, 0);
+  feed(judge, 'bb');
+  judge.setRules({ ...rules, failures: 2, of: 10 });
+  assert.deepEqual(feed(judge, 'g', 2000).states, ['down'], '2 of 3 are enough now');
+});
+
+test('for any rules and outcomes: down only with k failures in the window, up again only after k good in a row', () => {
+  const anyRules = fc
+    .tuple(fc.integer({ min: 1, max: 6 }), fc.integer({ min: 0, max: 6 }))
+    .map(([failures, more]) => ({ failures, of: failures + more }));
+  fc.assert(
+    fc.property(anyRules, fc.array(fc.boolean(), { maxLength: 80 }), (window, outcomes) => {
+      const judge = new Judge({ ...window, hold: { first: 0, most: 0, forget: 0 } }, 0);
+      let began = 0;
+      for (const [index, good] of outcomes.entries()) {
+        const before = judge.state;
+        judge.take({ kind: 'probe', family: 'ipv6', good, at: index, detail: 'x', latency: null });
+        const seen = outcomes.slice(Math.max(began, index + 1 - window.of), index + 1);
+        const failed = seen.filter(outcome => !outcome).length;
+        if (before === 'down') {
+          const run = outcomes.slice(Math.max(0, index + 1 - window.failures), index + 1);
+          const back = run.length === window.failures && run.every(outcome => outcome);
+          assert.equal(judge.state, back ? 'up' : 'down');
+          if (back) began = index + 1;
+        } else {
+          assert.equal(judge.state, failed >= window.failures ? 'down' : failed > 0 ? 'suspect' : 'up');
+        }
+      }
+    }),
+  );
+});
+
+test('a pool fails open when none serves and one is down', () => {
+  assert.equal(failsOpen(['down', 'down']), true);
+  assert.equal(failsOpen(['down', 'suspect']), false);
+  assert.equal(failsOpen(['down', 'disabled']), true);
+  assert.equal(failsOpen(['disabled', 'draining']), false);
+  assert.equal(failsOpen([]), false);
+});
