@@ -148,7 +148,7 @@ export class Health {
       since: past + judge.since,
       forced: judge.forced,
       probe: job && {
-        kind: job.settings.kind,
+        kind: job.kind,
         good,
         failed,
         latency,

@@ -10,7 +10,7 @@
 import type { Clock } from './clock.ts';
 import type { Datagrams } from './datagrams.ts';
 import type { PreparedProbe, ProbeOutcome, ProbeRun, ProbeWorld } from './probes/probe.ts';
-import { probes } from './probes/registry.ts';
+import { defaultProbe, probes } from './probes/registry.ts';
 import type { HealthTarget, ProbeSettings } from './targets.ts';
 import { type Timer, Timers } from './timers.ts';
 
@@ -24,6 +24,7 @@ const lateness = 10;
 /** A probe of one backend, again and again. */
 export class ProbeJob {
   readonly target: HealthTarget;
+  readonly kind: string;
   readonly settings: ProbeSettings;
   readonly prepared: PreparedProbe;
   /** Where the grid of starts begins, and how many steps have been used. */
@@ -33,8 +34,9 @@ export class ProbeJob {
   run: ProbeRun | null = null;
   stopped = false;
 
-  constructor(target: HealthTarget, settings: ProbeSettings, prepared: PreparedProbe) {
+  constructor(target: HealthTarget, kind: string, settings: ProbeSettings, prepared: PreparedProbe) {
     this.target = target;
+    this.kind = kind;
     this.settings = settings;
     this.prepared = prepared;
   }
@@ -73,9 +75,10 @@ export class Prober {
 
   /** Probes `target` from now on. @throws WireError for a bad name, TypeError for a kind that is not registered. */
   add(target: HealthTarget, settings: ProbeSettings): ProbeJob {
-    const factory = probes.get(settings.kind);
-    if (!factory) throw new TypeError(`no probe is called ${settings.kind}`);
-    const job = new ProbeJob(target, settings, factory(target, settings));
+    const kind = settings.kind ?? defaultProbe;
+    const factory = probes.get(kind);
+    if (!factory) throw new TypeError(`no probe is called ${kind}`);
+    const job = new ProbeJob(target, kind, settings, factory(target, settings));
     const { interval } = settings;
     const first = this.#options.clock.now() + this.#fraction() * Math.min(interval, firstWithin);
     job.grid = first + (this.#fraction() - 0.5) * interval;

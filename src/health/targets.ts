@@ -2,8 +2,8 @@
 
 /** How one backend is probed. Times in ms. */
 export type ProbeSettings = {
-  /** Name of a probe in probes/registry.ts. */
-  readonly kind: string;
+  /** Name of a probe in probes/registry.ts; absent: `defaultProbe`. */
+  readonly kind?: string;
   /** Name to ask for, in presentation format. */
   readonly name: string;
   /** Query type, as its number. */

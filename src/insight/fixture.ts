@@ -1,6 +1,7 @@
 /** A made-up moment of a running front: for tests. */
 import { Board, backendCounters, latencyBuckets } from '#balance/board.ts';
 import { frontCounters } from '#front/counters.ts';
+import { netCounters } from '#net/counters.ts';
 import type { BackendReading, Reading } from './reading.ts';
 
 /** A backend on `slot`, up since one second after the epoch. */
@@ -69,7 +70,10 @@ export function someReading(change: Partial<Reading> = {}): Reading {
     pools: [{ name: 'default', policy: 'round-robin', failOpen: false }],
     backends: [someBackend('kai', 0), someBackend('nika', 1, { probe: null, state: 'down' })],
     board,
-    counters: [{ set: frontCounters, rows }],
+    counters: [
+      { set: frontCounters, rows },
+      { set: netCounters, rows: [new Float64Array(netCounters.size)] },
+    ],
     cache: { memory: 1 << 20, entries: 5, bytes: 500, stores: 9, evictions: 1, expired: 3, skipped: 0 },
     kernel: {
       sockets: [

@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict';
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { test } from 'node:test';
 import { familyFault, type MetricFamily } from './families.ts';
 import { counterSets, metricFamilies } from './registry.ts';
@@ -25,6 +27,18 @@ test('counters of one family agree on help, kind and labels', () => {
       seen.set(family, rest);
     }
   }
+});
+
+test('every set of counters in the tree is on /metrics', () => {
+  const src = new URL('..', import.meta.url).pathname;
+  const defined = readdirSync(src, { recursive: true, encoding: 'utf8' })
+    .filter(file => file.endsWith('.ts') && !file.endsWith('.test.ts'))
+    .flatMap(file =>
+      Array.from(readFileSync(join(src, file), 'utf8').matchAll(/^export const (\w+) = defineCounters\(/gm)),
+    )
+    .map(found => found[1]);
+  assert.deepEqual(defined.toSorted(), ['backendCounters', 'frontCounters', 'netCounters']);
+  assert.equal(counterSets.length, 2, 'the backends are told by a source of their own');
 });
 
 test('the rules find what they are for', () => {

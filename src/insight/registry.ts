@@ -1,6 +1,7 @@
 /** All metrics: every source, and so every family. The reference page and the lint of names are made from it. */
 import { frontCounters } from '#front/counters.ts';
 import type { CounterSet } from '#kit/counters.ts';
+import { netCounters } from '#net/counters.ts';
 import type { MetricFamily } from './families.ts';
 import type { MetricSource } from './source.ts';
 import { backendSource } from './sources/backends.ts';
@@ -11,7 +12,7 @@ import { processSource } from './sources/process.ts';
 import { socketSource } from './sources/sockets.ts';
 
 /** Sets of counters that the workers keep, each in rows of its own. */
-export const counterSets: readonly CounterSet[] = [frontCounters];
+export const counterSets: readonly CounterSet[] = [frontCounters, netCounters];
 
 /** Everything that gives metrics, in the order of /metrics. */
 export const metricSources: readonly MetricSource[] = [

@@ -29,6 +29,10 @@ export type Status = {
   readonly clients: {
     readonly queries: number;
     readonly queriesPerSecond: number;
+    /** Queries that wait for a backend now. */
+    readonly inFlight: number;
+    /** TCP connections now open. */
+    readonly connections: number;
     /** Queries since the start: udp, tcp. */
     readonly byTransport: Readonly<Record<string, number>>;
     /** Answers since the start, by response code. */
@@ -134,6 +138,8 @@ export function buildStatus(reading: Reading, rates: Rates): Status {
     clients: {
       queries: sumFamily(counters, 'client_queries_total'),
       queriesPerSecond: rounded(rates.queries, 1),
+      inFlight: sumFamily(counters, 'in_flight_queries'),
+      connections: sumFamily(counters, 'tcp_connections'),
       byTransport: sumByLabel(counters, 'client_queries_total', 'transport'),
       byRcode: sumByLabel(counters, 'client_answers_total', 'rcode'),
     },
