@@ -163,6 +163,11 @@ export const errorTable = {
     remedy: 'Send a smaller request.',
     exit: exitCodes.data,
   },
+  SERVER_SILENT: {
+    message: 'no nameserver answers at {server}',
+    remedy: 'Check the address and port with `dig @ADDRESS -p PORT`, and that the server lets this machine ask.',
+    exit: exitCodes.unavailable,
+  },
   USAGE: {
     message: '{reason}',
     remedy: '`chorus --help` and `chorus COMMAND --help` show what is understood.',
