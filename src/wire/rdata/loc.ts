@@ -30,8 +30,7 @@ const precision: Field<number> = {
   },
 };
 
-const metres = (value: number): string =>
-  value % 100 === 0 ? String(value / 100) : (value / 100).toFixed(2);
+const metres = (value: number): string => (value < 100 ? (value / 100).toFixed(2) : String(value / 100));
 
 function centimetres(text: string): number | undefined {
   const parts = /^(-?)(\d{1,8})(?:\.(\d{1,3}))?m?$/i.exec(text);
