@@ -56,7 +56,9 @@ export type ToWorker =
   /** Close what `prepare` opened. */
   | { readonly kind: 'abort' }
   /** Take no new TCP connection, answer what is in flight, then answer `drained`; after `timeout` ms at the latest. */
-  | { readonly kind: 'drain'; readonly timeout: number };
+  | { readonly kind: 'drain'; readonly timeout: number }
+  /** Answer `pong`, between two batches: main asks each second and reports a worker that does not answer. */
+  | { readonly kind: 'ping' };
 
 /** A UDP listener and what the kernel granted it, in bytes. */
 export type Granted = { readonly address: string; readonly port: number; readonly receiveBuffer: number };
@@ -73,4 +75,5 @@ export type FromWorker =
     }
   | { readonly kind: 'committed'; readonly worker: number; readonly generation: number }
   | { readonly kind: 'drained'; readonly worker: number; readonly abandoned: number }
+  | { readonly kind: 'pong'; readonly worker: number }
   | { readonly kind: 'log'; readonly worker: number; readonly level: 'info' | 'warn' | 'error'; readonly text: string };
