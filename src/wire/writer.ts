@@ -47,7 +47,9 @@ export class Writer {
 
   u8(value: number): void {
     this.#check(value, 0xff);
-    this.#bytes[this.#room(1)] = value;
+    // Room first: it may replace the block that is written to.
+    const at = this.#room(1);
+    this.#bytes[at] = value;
   }
 
   u16(value: number): void {
