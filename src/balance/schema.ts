@@ -1,0 +1,56 @@
+/** The balancer's part of the configuration: a pool's policy and its backends. */
+import { choice, duration, label, list, option, optional, required, section, whole } from '#kit/option.ts';
+import { isIpv6, isWildcard } from '#net/address.ts';
+import { address, endpoint } from '#net/schema.ts';
+import { policyNames } from './registry.ts';
+
+const backend = section('a mapping with name and address', {
+  name: required(label('a name'), {
+    docs: 'Its name in metrics, logs and commands; unlike the others of the pool. State and numbers follow the name across reloads.',
+    example: 'kai',
+  }),
+  address: required(endpoint(53), {
+    docs: 'Where it is asked, over UDP and TCP. A port that is left out is 53. Names are not resolved.',
+    example: '192.0.2.1:53',
+  }),
+  weight: option(whole(1, 1000), {
+    docs: 'Its share of the queries relative to the other backends of the pool, for policies that weigh.',
+    default: 1,
+  }),
+  capacity: optional(whole(1, 65_535), {
+    docs: 'Queries that may wait for it at once under the policy `first-available`, in each worker; what is more goes to the next.',
+    optional: 'no bound',
+    example: 500,
+  }),
+  source: optional(address(), {
+    docs: 'Local address to ask from, for backends that tell their clients apart by address.',
+    optional: 'the kernel chooses',
+    example: '192.0.2.10',
+  }),
+}).superRefine((entry, context) => {
+  const { address: asked } = entry.address;
+  if (isWildcard(asked)) {
+    const message = 'the address of one machine, not of all';
+    context.addIssue({ code: 'custom', path: ['address'], message, input: asked });
+  }
+  if (entry.source !== undefined && isIpv6(entry.source) !== isIpv6(asked)) {
+    const message = `an ${isIpv6(asked) ? 'IPv6' : 'IPv4'} address, like the backend’s`;
+    context.addIssue({ code: 'custom', path: ['source'], message, input: entry.source });
+  }
+});
+
+/** Options of a pool that belong to this folder. */
+export const balanceOptions = {
+  policy: option(choice(policyNames), {
+    docs: 'How a backend is chosen for each query.',
+    default: policyNames[0],
+  }),
+  timeout: option(duration('50ms', '30s'), {
+    docs: 'How long a backend may take for an answer. Then the client gets SERVFAIL with an extended error (RFC 8914).',
+    default: '2s',
+  }),
+  backends: required(list('a list of backends, each { name: …, address: … }', backend), {
+    docs: 'The nameservers of the pool.',
+    example: [{ name: 'kai', address: '192.0.2.1:53' }],
+  }),
+};

@@ -1,0 +1,79 @@
+/** A snapshot under the names and in the forms of the file, with every default in sight. */
+
+import { formatDuration, formatSize } from '#kit/units.ts';
+import { formatBlock, formatEndpoint } from '#net/address.ts';
+import { rcodeName, typeName } from '#wire/types.ts';
+import type { Snapshot, SnapshotBackend, SnapshotPool } from './snapshot.ts';
+
+/** A value of a file. */
+export type Plain = string | number | boolean | readonly Plain[] | { readonly [key: string]: Plain };
+/** A mapping of a file. */
+export type PlainMapping = { readonly [key: string]: Plain };
+
+/** The snapshot as a file would say it. Loading that gives the same snapshot again. */
+export function plainOf(snapshot: Snapshot): PlainMapping {
+  const { cache, tcp } = snapshot;
+  return {
+    listen: snapshot.listen.map(formatEndpoint),
+    allow: snapshot.allow.map(formatBlock),
+    pools: Object.fromEntries(snapshot.pools.map(pool => [pool.name, plainPool(pool)])),
+    domains: Object.fromEntries(snapshot.domains.map(({ suffix, pool }) => [suffix, pool])),
+    cache: cache
+      ? {
+          memory: formatSize(cache.memory),
+          'min-ttl': formatDuration(cache.minTtl * 1000),
+          'max-ttl': formatDuration(cache.maxTtl * 1000),
+          'max-negative-ttl': formatDuration(cache.maxNegativeTtl * 1000),
+          'failure-ttl': formatDuration(cache.failureTtl * 1000),
+          prefetch: cache.prefetch ? 'on' : 'off',
+        }
+      : 'off',
+    api: snapshot.api ? formatEndpoint(snapshot.api) : 'off',
+    workers: snapshot.workers,
+    engine: snapshot.engine,
+    ...(snapshot.user !== undefined && { user: snapshot.user }),
+    ...(snapshot.group !== undefined && { group: snapshot.group }),
+    identity: snapshot.identity,
+    'udp-size': snapshot.udpSize,
+    'receive-buffer': formatSize(snapshot.receiveBuffer),
+    'ports-per-backend': snapshot.portsPerBackend,
+    tcp: {
+      idle: formatDuration(tcp.idle),
+      connections: tcp.connections,
+      'connections-per-client': tcp.connectionsPerClient,
+      pipeline: tcp.pipeline,
+      'send-buffer': formatSize(tcp.sendBuffer),
+    },
+    'drain-timeout': formatDuration(snapshot.drainTimeout),
+    log: { level: snapshot.log.level, format: snapshot.log.format },
+  };
+}
+
+function plainPool({ policy, timeout, backends, probe }: SnapshotPool): Plain {
+  return {
+    policy,
+    timeout: formatDuration(timeout),
+    backends: backends.map(plainBackend),
+    probe: probe
+      ? {
+          name: probe.name,
+          type: typeName(probe.type),
+          interval: formatDuration(probe.interval),
+          timeout: formatDuration(probe.timeout),
+          window: { failures: probe.window.failures, of: probe.window.of },
+          ...(probe.expect && { expect: probe.expect.map(rcodeName) }),
+        }
+      : 'off',
+  };
+}
+
+function plainBackend(backend: SnapshotBackend): Plain {
+  const { name, weight, capacity, source } = backend;
+  return {
+    name,
+    address: formatEndpoint(backend),
+    weight,
+    ...(capacity !== undefined && { capacity }),
+    ...(source !== undefined && { source }),
+  };
+}

@@ -1,0 +1,77 @@
+/** What the parts of the daemon need of a snapshot, in their own terms. */
+import type { Plan } from '#front/plan.ts';
+import type { HealthTarget } from '#health/targets.ts';
+import { version } from '#kit/version.ts';
+import type { Endpoint } from '#net/address.ts';
+import type { Snapshot, SnapshotTcp } from './snapshot.ts';
+
+/** Gives the place on the board of a pool's backend. */
+export type SlotOf = (pool: string, backend: string) => number;
+
+/** Everything about one snapshot that a worker is told. Sizes in bytes. */
+export type SnapshotWorkerPlan = {
+  readonly plan: Plan;
+  readonly listeners: readonly Endpoint[];
+  readonly receiveBuffer: number;
+  readonly portsPerBackend: number;
+  readonly streamLimits: SnapshotTcp;
+};
+
+/** A worker's view of a snapshot. `generation` counts the snapshots from 1. */
+export function workerPlan(snapshot: Snapshot, slotOf: SlotOf, generation: number): SnapshotWorkerPlan {
+  const { listen, receiveBuffer, portsPerBackend, tcp } = snapshot;
+  return {
+    plan: frontPlan(snapshot, slotOf, generation),
+    listeners: listen,
+    receiveBuffer,
+    portsPerBackend,
+    streamLimits: tcp,
+  };
+}
+
+function frontPlan(snapshot: Snapshot, slotOf: SlotOf, generation: number): Plan {
+  const indexOf = (pool: string) => snapshot.pools.findIndex(({ name }) => name === pool);
+  const root = snapshot.domains.find(({ suffix }) => suffix === '.');
+  const { cache } = snapshot;
+  return {
+    generation,
+    allow: snapshot.allow,
+    identity: snapshot.identity,
+    version: `Chorus ${version}`,
+    udpSize: snapshot.udpSize,
+    pools: snapshot.pools.map(({ name, policy, timeout, backends }) => ({
+      name,
+      policy,
+      timeout,
+      backends: backends.map(backend => ({ ...backend, slot: slotOf(name, backend.name) })),
+    })),
+    defaultPool: indexOf(root?.pool ?? 'default'),
+    domains: snapshot.domains
+      .filter(({ suffix }) => suffix !== '.')
+      .map(({ suffix, pool }) => ({ suffix, pool: indexOf(pool) })),
+    ...(cache && {
+      cache: {
+        minTtl: cache.minTtl,
+        maxTtl: cache.maxTtl,
+        maxNegativeTtl: cache.maxNegativeTtl,
+        failureTtl: cache.failureTtl,
+        prefetch: cache.prefetch,
+      },
+    }),
+  };
+}
+
+/** All backends with how they are probed: what health is told. */
+export function healthTargets(snapshot: Snapshot, slotOf: SlotOf): HealthTarget[] {
+  return snapshot.pools.flatMap(({ name: pool, probe, backends }) =>
+    backends.map(({ name, address, port, source }) => ({
+      pool,
+      name,
+      slot: slotOf(pool, name),
+      address,
+      port,
+      ...(source !== undefined && { source }),
+      probe,
+    })),
+  );
+}

@@ -1,0 +1,143 @@
+/** A configuration snapshot: one complete picture of what was configured, in the units the code uses. Plain data. */
+import { parseDomain } from '#front/schema.ts';
+import { defaultProbe } from '#health/probes/registry.ts';
+import type { ProbeSettings } from '#health/targets.ts';
+import type { LogLevel } from '#kit/log.ts';
+import type { Block, Endpoint } from '#net/address.ts';
+import type { Config, logFormats } from './schema.ts';
+
+/** Where a snapshot takes what the file leaves to the machine. */
+export type Machine = {
+  /** Processor cores, for `workers: auto`. */
+  readonly cores: number;
+  /** For `identity`. */
+  readonly hostname: string;
+};
+
+export type SnapshotBackend = {
+  readonly name: string;
+  /** An IPv4 or IPv6 literal, IPv6 without brackets, a scope after `%` allowed. */
+  readonly address: string;
+  readonly port: number;
+  readonly weight: number;
+  readonly capacity?: number;
+  readonly source?: string;
+};
+
+export type SnapshotPool = {
+  readonly name: string;
+  readonly policy: string;
+  /** How long an answer may take, in ms. */
+  readonly timeout: number;
+  readonly backends: readonly SnapshotBackend[];
+  /** Null: not probed. */
+  readonly probe: ProbeSettings | null;
+};
+
+/** Memory in bytes, times in seconds. */
+export type SnapshotCache = {
+  readonly memory: number;
+  readonly minTtl: number;
+  readonly maxTtl: number;
+  readonly maxNegativeTtl: number;
+  readonly failureTtl: number;
+  readonly prefetch: boolean;
+};
+
+/** Bounds for clients over TCP. Times in ms, sizes in bytes. */
+export type SnapshotTcp = {
+  readonly idle: number;
+  readonly connections: number;
+  readonly connectionsPerClient: number;
+  readonly pipeline: number;
+  readonly sendBuffer: number;
+};
+
+export type Snapshot = {
+  /** The file it came from, as it was named. */
+  readonly file: string;
+  readonly listen: readonly Endpoint[];
+  readonly allow: readonly Block[];
+  /** In the order of the file. */
+  readonly pools: readonly SnapshotPool[];
+  /** Suffixes in lower case without final dot (the root is "."), and the name of a pool. */
+  readonly domains: readonly { readonly suffix: string; readonly pool: string }[];
+  /** Null: off. */
+  readonly cache: SnapshotCache | null;
+  /** Null: off. */
+  readonly api: Endpoint | null;
+  /** Threads that move packets; `auto` is resolved. */
+  readonly workers: number;
+  readonly engine: 'auto' | 'batch' | 'loop';
+  readonly user?: string;
+  readonly group?: string;
+  readonly identity: string;
+  /** Bytes. */
+  readonly udpSize: number;
+  /** Bytes. */
+  readonly receiveBuffer: number;
+  readonly portsPerBackend: number;
+  readonly tcp: SnapshotTcp;
+  /** ms. */
+  readonly drainTimeout: number;
+  readonly log: { readonly level: LogLevel; readonly format: (typeof logFormats)[number] };
+};
+
+/** The snapshot of a checked configuration. */
+export function snapshotOf(config: Config, file: string, machine: Machine, maxWorkers: number): Snapshot {
+  const { cache, tcp } = config;
+  return {
+    file,
+    listen: config.listen,
+    allow: config.allow,
+    pools: Object.entries(config.pools).map(([name, pool]) => ({
+      name,
+      policy: pool.policy,
+      timeout: pool.timeout,
+      backends: pool.backends.map(({ address: { address, port }, name, weight, capacity, source }) => ({
+        name,
+        address,
+        port,
+        weight,
+        ...(capacity !== undefined && { capacity }),
+        ...(source !== undefined && { source }),
+      })),
+      probe: pool.probe && probeOf(pool.probe),
+    })),
+    domains: Object.entries(config.domains).map(([domain, pool]) => ({
+      suffix: parseDomain(domain) ?? domain,
+      pool,
+    })),
+    cache: cache && {
+      memory: cache.memory,
+      minTtl: cache['min-ttl'],
+      maxTtl: cache['max-ttl'],
+      maxNegativeTtl: cache['max-negative-ttl'],
+      failureTtl: cache['failure-ttl'],
+      prefetch: cache.prefetch,
+    },
+    api: config.api,
+    workers: config.workers === 'auto' ? Math.min(maxWorkers, Math.max(1, machine.cores)) : config.workers,
+    engine: config.engine,
+    ...(config.user !== undefined && { user: config.user }),
+    ...(config.group !== undefined && { group: config.group }),
+    identity: config.identity ?? machine.hostname,
+    udpSize: config['udp-size'],
+    receiveBuffer: config['receive-buffer'],
+    portsPerBackend: config['ports-per-backend'],
+    tcp: {
+      idle: tcp.idle,
+      connections: tcp.connections,
+      connectionsPerClient: tcp['connections-per-client'],
+      pipeline: tcp.pipeline,
+      sendBuffer: tcp['send-buffer'],
+    },
+    drainTimeout: config['drain-timeout'],
+    log: config.log,
+  };
+}
+
+function probeOf(probe: NonNullable<Config['pools'][string]['probe']>): ProbeSettings {
+  const { expect, ...rest } = probe;
+  return { kind: defaultProbe, ...rest, ...(expect !== undefined && { expect }) };
+}
