@@ -42,7 +42,7 @@ function caseNames(value: string): string[] {
 
 const program = new Command('bench')
   .description(
-    'Measures Chorus and its rivals side by side. Cases: ' + cases.map(({ name }) => name).join(', '),
+    `Measures Chorus and its rivals side by side. Cases: ${cases.map(({ name }) => name).join(', ')}`,
   )
   .option('--only <cases>', 'these cases, separated by commas', caseNames)
   .option('--rounds <n>', 'how often each server is measured, in turn (5)', Number)
@@ -128,7 +128,7 @@ async function measure(machine: Machine): Promise<string[]> {
 
 process.on('exit', killAll);
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => process.exit(130));
-process.env['PATH'] = `${process.env['PATH']}:/usr/sbin:/sbin`;
+process.env.PATH = `${process.env.PATH}:/usr/sbin:/sbin`;
 
 if (flags.render) {
   render();

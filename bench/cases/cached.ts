@@ -31,7 +31,7 @@ export function cachedEntry(subject: Subject, seconds: number): Entry {
 export const cached: Case = {
   name: 'cached',
   title: 'Cache hits, one worker',
-  about: `dnsperf asks ${cachedNames} cached names with 200 queries in flight. CPU per query is the server's.`,
+  about: `dnsperf asks ${cachedNames.toLocaleString('en')} cached names with 200 queries in flight. CPU per query is the server's.`,
   async run(stage, { rounds, seconds }, say) {
     const subjects = [echo, dgramEcho, dnsdist, dnsdistVector, unbound, recursor, chorus];
     const entries = subjects.map(subject => cachedEntry(subject, seconds));

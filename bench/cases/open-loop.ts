@@ -36,7 +36,7 @@ function openLoop(name: string, title: string, subjects: readonly Subject[], use
     name,
     title,
     about:
-      `Queries leave on a schedule of ${rate} a second, whatever comes back, and each latency counts from when its query was ` +
+      `Queries leave on a schedule of ${rate.toLocaleString('en')} a second, whatever comes back, and each latency counts from when its query was ` +
       'due. "Client late" is how late the client itself sent: that much of a latency is not the server\'s.',
     async run(stage, { rounds, seconds }, say) {
       const entries = subjects.map(

@@ -33,14 +33,12 @@ export const soak: Case = {
       const { sent, received, failed } = await load;
       const settled = points.find(([at]) => at >= seconds * settling)?.[1] ?? Number.NaN;
       const later = points.filter(([at]) => at >= seconds * settling).map(([, size]) => size);
-      row.values['growth'] = [(Math.max(...later) / settled - 1) * 100];
-      row.values['settled'] = [settled];
-      row.values['end'] = [points.at(-1)?.[1] ?? Number.NaN];
-      row.values['rate'] = [received / seconds];
-      row.values['lost'] = [sent - received + failed];
-      say(
-        `  ${seconds} s: ${settled.toFixed(0)} MiB settled, ${row.values['growth'][0]?.toFixed(1)}% growth`,
-      );
+      row.values.growth = [(Math.max(...later) / settled - 1) * 100];
+      row.values.settled = [settled];
+      row.values.end = [points.at(-1)?.[1] ?? Number.NaN];
+      row.values.rate = [received / seconds];
+      row.values.lost = [sent - received + failed];
+      say(`  ${seconds} s: ${settled.toFixed(0)} MiB settled, ${row.values.growth[0]?.toFixed(1)}% growth`);
     });
     const series: Series[] = points.length > 1 ? [{ label: row.label, unit: 'MiB', points }] : [];
     return {
@@ -56,7 +54,7 @@ export const soak: Case = {
       goals: [
         {
           text: `resident size flat over ${seconds} s of misses (at most 2% growth once settled)`,
-          measured: row.values['growth']?.[0] ?? Number.NaN,
+          measured: row.values.growth?.[0] ?? Number.NaN,
           bound: 2,
           digits: 1,
           unit: '%',

@@ -19,12 +19,12 @@ export const start: Case = {
         if (row.failed) continue;
         await attempt(row, say, async () => {
           const server = await stage.launch(subject, { cache: true, pollInterval: 2 });
-          row.values['start'] ??= [];
-          row.values['start'].push(server.started);
+          row.values.start ??= [];
+          row.values.start.push(server.started);
           const asked = performance.now();
           await server.stop();
-          row.values['stop'] ??= [];
-          row.values['stop'].push(performance.now() - asked);
+          row.values.stop ??= [];
+          row.values.stop.push(performance.now() - asked);
           say(`  round ${round + 1}  ${row.name.padEnd(14)} ${server.started.toFixed(0)} ms`);
         });
       }

@@ -17,7 +17,8 @@ export function describeMachine(): Machine {
     cores: cpus().length,
     processor: cpus()[0]?.model ?? 'unknown',
     memoryGiB: Math.round(totalmem() / 2 ** 30),
-    kernel: release(),
+    // What a vendor adds after the version says nothing to a reader.
+    kernel: /^[\d.]+/.exec(release())?.[0] ?? 'unknown',
     receiveBufferMax: Number(readFileSync('/proc/sys/net/core/rmem_max', 'utf8')),
     versions: {
       node: process.versions.node,
@@ -34,7 +35,7 @@ function version(command: string, args: string[], pattern: RegExp): string {
   try {
     const text = execFileSync('/bin/sh', ['-c', '"$@" 2>&1 || true', 'sh', command, ...args], {
       encoding: 'utf8',
-      env: { ...process.env, PATH: `${process.env['PATH']}:/usr/sbin` },
+      env: { ...process.env, PATH: `${process.env.PATH}:/usr/sbin` },
     });
     return pattern.exec(text)?.[1] ?? 'absent';
   } catch {

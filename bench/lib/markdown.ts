@@ -61,14 +61,14 @@ export function page(results: readonly Result[]): string {
     const { machine, options } = result;
     const failures = result.outcome.rows
       .filter(row => row.failed)
-      .map(row => `- ${row.label}: ${row.failed}`);
+      .map(row => `- ${row.label}: ${row.failed?.replace(/\s+/g, ' ')}`);
     return [
       `## <a id="${result.name}"></a>${result.title}`,
       result.about,
       `![${result.title}](${result.name}.svg)`,
       caseTable(result),
       ...(failures.length ? [`Not measured, or not to the end:\n${failures.join('\n')}`] : []),
-      `${result.measured}, commit ${result.commit}; ${options.rounds} rounds of ${options.seconds} s; ${machine.cores} × ` +
+      `${result.measured}, commit ${result.commit}; ${options.rounds} × ${options.seconds} s; ${machine.cores} × ` +
         `${machine.processor}, Linux ${machine.kernel}${result.pinned ? ', pinned' : ''}; load before ${format(result.loadBefore, 1)}.`,
     ].join('\n\n');
   });

@@ -26,24 +26,13 @@ int main(int argc, char **argv) {
     polls[s] = (struct pollfd){fds[s], POLLIN, 0};
   }
   uint8_t(*packets)[query_bytes] = malloc((size_t)queries * query_bytes);
-  struct mmsghdr messages[batch];
-  struct iovec vectors[batch];
   for (int i = 0; i < queries; i++) write_query(packets[i], i / sockets, i % names);
   int64_t start = nanoseconds();
-  /* Socket s sends queries s, s + sockets, s + 2 * sockets …, in batches; the id is the place in that row. */
-  for (int row = 0; row * sockets < queries; row += batch)
-    for (int s = 0; s < sockets; s++) {
-      int number = 0;
-      for (; number < batch && (row + number) * sockets + s < queries; number++) {
-        vectors[number] = (struct iovec){packets[(row + number) * sockets + s], query_bytes};
-        messages[number].msg_hdr = (struct msghdr){.msg_iov = &vectors[number], .msg_iovlen = 1};
-        waiting[s][row + number] = 1;
-      }
-      for (int done = 0; done < number;) {
-        int went = sendmmsg(fds[s], messages + done, number - done, 0);
-        done += went > 0 ? went : 1;
-      }
-    }
+  /* Each socket in turn, as a crowd of clients would. */
+  for (int i = 0; i < queries; i++) {
+    waiting[i % sockets][i / sockets] = 1;
+    send(fds[i % sockets], packets[i], query_bytes, 0);
+  }
   int64_t sent = nanoseconds(), last = sent + gather * 1000000LL, now, finished = sent;
   int answered = 0;
   uint8_t packet[2048];
