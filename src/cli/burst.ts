@@ -67,7 +67,7 @@ async function read(options: Options) {
     await Promise.all([
       import('#insight/burst.ts'),
       import('#kit/units.ts'),
-      import('#net/endpoint.ts'),
+      import('#net/address.ts'),
       import('#wire/name.ts'),
       import('#wire/types.ts'),
     ]);
@@ -76,7 +76,6 @@ async function read(options: Options) {
   };
   const server =
     parseEndpoint(options.server, 53) ?? fail(`--server ${options.server}: expected ADDRESS:PORT`);
-  if (server.port === 0) fail(`--server ${options.server}: no server has port 0`);
   const wait = parseDuration(options.wait);
   if (wait === undefined || wait > burstLimits.wait)
     return fail(`--wait ${options.wait}: expected up to 30s, such as 1.5s`);

@@ -22,21 +22,15 @@ export function register(program: Command): void {
     .option('--zone <file>', 'zone file to serve, its zone named by $ORIGIN (default: lab.internal)')
     .option('--fault <faults>', 'drop=SHARE, servfail=SHARE, refused=SHARE, wrongid=SHARE, delay=TIME', '')
     .action(async (options: Options) => {
-      const [
-        { parseFaults },
-        { startNode },
-        { labZoneFile, loadZone },
-        { parseEndpoint },
-        { formatEndpoint },
-      ] = await Promise.all([
-        import('#lab/fault.ts'),
-        import('#lab/node-server.ts'),
-        import('#lab/zone-file.ts'),
-        import('#net/endpoint.ts'),
-        import('#net/sockaddr.ts'),
-      ]);
+      const [{ parseFaults }, { startNode }, { labZoneFile, loadZone }, { formatEndpoint, parseEndpoint }] =
+        await Promise.all([
+          import('#lab/fault.ts'),
+          import('#lab/node-server.ts'),
+          import('#lab/zone-file.ts'),
+          import('#net/address.ts'),
+        ]);
       const listen = options.listen.map(text => {
-        const endpoint = parseEndpoint(text);
+        const endpoint = parseEndpoint(text, 53);
         if (endpoint) return endpoint;
         throw new ChorusError('USAGE', { reason: `--listen ${text}: expected ADDRESS:PORT` });
       });

@@ -1,7 +1,7 @@
 /** Burst sockets over Node's dgram: for machines where libc cannot be called. Sends slower than libc does. */
 import dgram from 'node:dgram';
 import { once } from 'node:events';
-import type { SocketAddress } from '#net/sockaddr.ts';
+import { type Endpoint, isIpv6 } from '#net/address.ts';
 import {
   type BurstQueries,
   type BurstSockets,
@@ -11,11 +11,11 @@ import {
 } from './burst-sockets.ts';
 
 /** Opens connected sockets. Rejects with an Error where one cannot be opened. */
-export async function openDgramSockets(server: SocketAddress, count: number): Promise<BurstSockets> {
+export async function openDgramSockets(server: Endpoint, count: number): Promise<BurstSockets> {
   const sockets: dgram.Socket[] = [];
   try {
     for (let i = 0; i < count; i++) {
-      const socket = dgram.createSocket(server.address.includes(':') ? 'udp6' : 'udp4');
+      const socket = dgram.createSocket(isIpv6(server.address) ? 'udp6' : 'udp4');
       sockets.push(socket);
       socket.connect(server.port, server.address);
       await once(socket, 'connect');

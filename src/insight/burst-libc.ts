@@ -1,7 +1,8 @@
 /** Burst sockets over libc: sendmmsg and recvmmsg on memory laid out before the first query leaves. */
 import { setTimeout as after } from 'node:timers/promises';
+import type { Endpoint } from '#net/address.ts';
 import { constants, errnos, type Libc, loadLibc, mmsghdr, sizes } from '#net/libc.ts';
-import { readPort, type SocketAddress, writeSockaddr } from '#net/sockaddr.ts';
+import { readPort, writeSockaddr } from '#net/sockaddr.ts';
 import {
   type BurstQueries,
   type BurstSockets,
@@ -16,7 +17,7 @@ const answerRoom = 4096;
 const scratchBytes = 128;
 
 /** Opens connected sockets. Throws Error where libc cannot be called or a socket not be opened. */
-export function openLibcSockets(server: SocketAddress, count: number): BurstSockets {
+export function openLibcSockets(server: Endpoint, count: number): BurstSockets {
   const libc = loadLibc();
   const fds: number[] = [];
   try {
@@ -31,7 +32,7 @@ export function openLibcSockets(server: SocketAddress, count: number): BurstSock
 
 type Opened = { readonly port: number; readonly receiveBuffer: number };
 
-function openSocket(libc: Libc, server: SocketAddress, scratch: Uint8Array, fds: number[]): Opened {
+function openSocket(libc: Libc, server: Endpoint, scratch: Uint8Array, fds: number[]): Opened {
   const words = new Int32Array(scratch.buffer);
   const base = libc.addressOf(scratch);
   const length = writeSockaddr(scratch, 0, server.address, server.port);

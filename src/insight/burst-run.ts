@@ -4,7 +4,7 @@ import { readFileSync } from 'node:fs';
 import { setTimeout as after } from 'node:timers/promises';
 import ipaddr from 'ipaddr.js';
 import { ChorusError } from '#kit/errors.ts';
-import { formatEndpoint, type SocketAddress } from '#net/sockaddr.ts';
+import { type Endpoint, formatEndpoint } from '#net/address.ts';
 import { encodeMessage, query } from '#wire/message.ts';
 import { type BurstRound, type BurstRow, burstId, burstName, roundOf, rowOf, Tally } from './burst.ts';
 import { openDgramSockets } from './burst-dgram.ts';
@@ -13,7 +13,7 @@ import type { BurstQueries, BurstSockets } from './burst-sockets.ts';
 import { readKernelUdp } from './kernel.ts';
 
 export type BurstOptions = {
-  readonly server: SocketAddress;
+  readonly server: Endpoint;
   /** `{n}` stands for the number of the query. */
   readonly name: string;
   readonly type: string;

@@ -1,5 +1,6 @@
 /** Faults that a lab node shows on demand: `drop=0.3,servfail=0.3,delay=800ms`. */
 import { ChorusError } from '#kit/errors.ts';
+import { parseDuration } from '#kit/units.ts';
 
 /** What goes wrong, and how often. Shares are in 0 … 1; `delay` is in ms. */
 export type Faults = {
@@ -65,12 +66,9 @@ function shareOf(key: string, text: string): number {
 }
 
 function delayOf(text: string): number {
-  const found = /^(\d+(?:\.\d+)?)(ms|s)$/.exec(text);
-  const delay = found === null ? Number.NaN : Number(found[1]) * (found[2] === 's' ? 1000 : 1);
-  if (!(delay >= 0 && delay <= 60_000)) {
-    throw new ChorusError('USAGE', {
-      reason: `--fault delay=${text}: expected up to 60s, such as 800ms or 2s`,
-    });
-  }
-  return delay;
+  const delay = parseDuration(text);
+  if (delay !== undefined && delay <= 60_000) return delay;
+  throw new ChorusError('USAGE', {
+    reason: `--fault delay=${text}: expected up to 60s, such as 800ms or 2s`,
+  });
 }

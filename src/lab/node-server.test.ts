@@ -4,10 +4,10 @@ import { once } from 'node:events';
 import net from 'node:net';
 import { after, before, describe, test } from 'node:test';
 import { ChorusError } from '#kit/errors.ts';
+import { Frames, writePrefix } from '#net/stream-framing.ts';
 import { decodeMessage, encodeMessage, query } from '#wire/message.ts';
 import { rcodes, types } from '#wire/types.ts';
 import { noFaults } from './fault.ts';
-import { framed, Unframer } from './framing.ts';
 import { hasIpv6Loopback } from './loopback.ts';
 import { type RunningNode, startNode } from './node-server.ts';
 import { labZoneFile, loadZone } from './zone-file.ts';
@@ -15,6 +15,13 @@ import { labZoneFile, loadZone } from './zone-file.ts';
 const authority = { zone: loadZone(labZoneFile, 'kai'), identity: 'kai' };
 const options = { authority, faults: noFaults, random: () => 0.5 };
 const ask = (name: string, type: string, id = 1) => encodeMessage(query(name, type, { id }));
+
+function framed(message: Uint8Array): Uint8Array {
+  const bytes = new Uint8Array(message.length + 2);
+  writePrefix(bytes, 0, message.length);
+  bytes.set(message, 2);
+  return bytes;
+}
 
 async function overUdp(address: string, port: number, bytes: Uint8Array) {
   const socket = dgram.createSocket(address.includes(':') ? 'udp6' : 'udp4');
@@ -34,11 +41,14 @@ async function overTcp(address: string, port: number, pieces: readonly Uint8Arra
   const socket = net.connect({ host: address, port, noDelay: true });
   socket.setTimeout(10_000, () => socket.destroy(new Error('no answer')));
   try {
-    const unframer = new Unframer();
+    const frames = new Frames();
     const messages: Uint8Array[] = [];
     for (const piece of pieces) await new Promise(written => socket.write(piece, written));
     for await (const chunk of socket) {
-      messages.push(...unframer.push(chunk));
+      frames.push(chunk);
+      for (let length = frames.next(); length >= 0; length = frames.next()) {
+        messages.push(frames.bytes.slice(frames.at, frames.at + length));
+      }
       if (messages.length >= count) break;
     }
     return messages.map(decodeMessage);

@@ -2,10 +2,10 @@
 import dgram from 'node:dgram';
 import net from 'node:net';
 import { ChorusError, reasonOf } from '#kit/errors.ts';
-import { formatEndpoint, type SocketAddress } from '#net/sockaddr.ts';
+import { type Endpoint, formatEndpoint, isIpv6 } from '#net/address.ts';
+import { Frames, prefixBytes, writePrefix } from '#net/stream-framing.ts';
 import type { Authority, Transport } from './answer.ts';
 import { type Faults, fateOf } from './fault.ts';
-import { framed, Unframer } from './framing.ts';
 import { respond } from './respond.ts';
 
 /** A connection without traffic is closed after this time, in ms. */
@@ -20,7 +20,7 @@ const portTries = 20;
 export type NodeOptions = {
   readonly authority: Authority;
   /** Port 0 takes any that is free. */
-  readonly listen: readonly SocketAddress[];
+  readonly listen: readonly Endpoint[];
   readonly faults: Faults;
   /** A number in 0 … 1, the upper bound excluded; chooses each query's fate. */
   readonly random: () => number;
@@ -28,7 +28,7 @@ export type NodeOptions = {
 
 export type RunningNode = {
   /** Where it listens, with the ports that were taken. */
-  readonly addresses: readonly SocketAddress[];
+  readonly addresses: readonly Endpoint[];
   /** Queries taken, by transport. */
   readonly taken: { readonly udp: number; readonly tcp: number };
   /** Puts other faults in force. */
@@ -55,7 +55,7 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
     await Promise.all(closers.splice(0).map(closer => closer()));
   };
   try {
-    const addresses: SocketAddress[] = [];
+    const addresses: Endpoint[] = [];
     for (const wanted of options.listen) addresses.push(await listen(wanted, handle, closers));
     return {
       addresses,
@@ -73,7 +73,7 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
 
 type Handle = (bytes: Uint8Array, transport: Transport, send: (answers: Uint8Array[]) => void) => void;
 
-async function listen(wanted: SocketAddress, handle: Handle, closers: Closer[]): Promise<SocketAddress> {
+async function listen(wanted: Endpoint, handle: Handle, closers: Closer[]): Promise<Endpoint> {
   for (let tries = 1; ; tries++) {
     const tcp = await listenTcp(wanted, handle);
     try {
@@ -87,10 +87,10 @@ async function listen(wanted: SocketAddress, handle: Handle, closers: Closer[]):
   }
 }
 
-function listenUdp(at: SocketAddress, handle: Handle): Promise<Closer> {
+function listenUdp(at: Endpoint, handle: Handle): Promise<Closer> {
   return new Promise((resolve, reject) => {
     const socket = dgram.createSocket({
-      ...(at.address.includes(':') ? { type: 'udp6', ipv6Only: true } : { type: 'udp4' }),
+      ...(isIpv6(at.address) ? { type: 'udp6', ipv6Only: true } : { type: 'udp4' }),
       recvBufferSize: receiveBuffer,
     });
     let open = true;
@@ -111,18 +111,19 @@ function listenUdp(at: SocketAddress, handle: Handle): Promise<Closer> {
   });
 }
 
-function listenTcp(at: SocketAddress, handle: Handle): Promise<{ port: number; close: Closer }> {
+function listenTcp(at: Endpoint, handle: Handle): Promise<{ port: number; close: Closer }> {
   return new Promise((resolve, reject) => {
     const connections = new Set<net.Socket>();
     const server = net.createServer({ noDelay: true }, socket => {
       connections.add(socket);
-      const unframer = new Unframer();
+      const frames = new Frames();
       socket.setTimeout(idleTimeout, () => socket.destroy());
       socket.on('error', () => socket.destroy());
       socket.on('close', () => connections.delete(socket));
       socket.on('data', chunk => {
-        for (const bytes of unframer.push(Buffer.from(chunk))) {
-          handle(bytes, 'tcp', answers => {
+        frames.push(Buffer.from(chunk));
+        for (let length = frames.next(); length >= 0; length = frames.next()) {
+          handle(frames.bytes.subarray(frames.at, frames.at + length), 'tcp', answers => {
             if (socket.writableLength > sendBuffer) socket.destroy();
             for (const octets of answers) if (socket.writable) socket.write(framed(octets));
           });
@@ -144,10 +145,18 @@ function listenTcp(at: SocketAddress, handle: Handle): Promise<{ port: number; c
   });
 }
 
-function listenError(error: NodeJS.ErrnoException, at: SocketAddress, protocol: string): ChorusError {
+function listenError(error: NodeJS.ErrnoException, at: Endpoint, protocol: string): ChorusError {
   const address = formatEndpoint(at);
   if (error.code === 'EADDRINUSE') return new ChorusError('ADDRESS_IN_USE', { address, protocol });
   if (error.code === 'EADDRNOTAVAIL') return new ChorusError('ADDRESS_NOT_AVAILABLE', { address, protocol });
   if (error.code === 'EACCES') return new ChorusError('PERMISSION', { address, protocol });
   return new ChorusError('LISTEN_FAILED', { address, protocol, reason: reasonOf(error) });
+}
+
+/** The message behind its length. */
+function framed(message: Uint8Array): Uint8Array {
+  const bytes = new Uint8Array(prefixBytes + message.length);
+  writePrefix(bytes, 0, message.length);
+  bytes.set(message, prefixBytes);
+  return bytes;
 }
