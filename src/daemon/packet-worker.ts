@@ -1,0 +1,162 @@
+/** A packet worker: a thread with a front and the batch engine. Entry file of a Worker; speaks protocol.ts. */
+import { randomFillSync } from 'node:crypto';
+import { parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads';
+import { Board } from '#balance/board.ts';
+import { Cache } from '#cache/cache.ts';
+import { BatchEngine, batchArenaBytes } from '#engine/batch.ts';
+import { Entropy } from '#front/entropy.ts';
+import { Front } from '#front/front.ts';
+import { inFlightArenaBytes } from '#front/inflight.ts';
+import { makeArena } from '#kit/arena.ts';
+import { ChorusError, reasonOf } from '#kit/errors.ts';
+import { now as monotonic } from '#net/clock.ts';
+import { loadLibc } from '#net/libc.ts';
+import { formatEndpoint } from '#net/sockaddr.ts';
+import type { FromWorker, Granted, ListenAddress, ToWorker, WorkerPlan, WorkerStart } from './protocol.ts';
+import { frontRow, netRow } from './rows.ts';
+
+/** A listener that a snapshot dropped stays open this long, so that what is in flight is answered through it. */
+const lingerMs = 10_000;
+
+const port = parentPort;
+if (!port) throw new Error('packet-worker.ts is the entry file of a worker thread');
+const start: WorkerStart = workerData;
+const say = (message: FromWorker): void => port.postMessage(message);
+
+const arena = makeArena(inFlightArenaBytes + batchArenaBytes);
+const entropy = new Entropy(words => randomFillSync(words));
+let engine: BatchEngine | undefined;
+let front: Front | undefined;
+
+/** Listeners in force, and those of the snapshot being prepared, by endpoint. */
+const open = new Map<string, { readonly index: number; readonly receiveBuffer: number }>();
+let fresh: string[] = [];
+let prepared: WorkerPlan | undefined;
+const lingering: { readonly index: number; readonly until: number }[] = [];
+let drainUntil = Infinity;
+
+function makeEngine(plan: WorkerPlan): BatchEngine {
+  return new BatchEngine({
+    libc: loadLibc(),
+    arena,
+    doorbell: start.doorbell,
+    counters: netRow(start.counters, start.worker, start.workers),
+    random: entropy.int,
+    receiveBuffer: plan.receiveBuffer,
+    clock: monotonic,
+  });
+}
+
+function prepare(plan: WorkerPlan): void {
+  abort();
+  try {
+    engine ??= makeEngine(plan);
+    const granted: Granted[] = [];
+    for (const at of plan.listeners) {
+      const key = formatEndpoint(at);
+      let listener = open.get(key);
+      if (!listener) {
+        listener = engine.open(at);
+        open.set(key, listener);
+        fresh.push(key);
+      }
+      granted.push({ ...at, receiveBuffer: listener.receiveBuffer });
+    }
+    prepared = plan;
+    say({ kind: 'prepared', worker: start.worker, granted });
+  } catch (thrown) {
+    abort();
+    const error =
+      thrown instanceof ChorusError ? thrown : new ChorusError('INTERNAL', { reason: reasonOf(thrown) });
+    say({ kind: 'refused', worker: start.worker, code: error.code, details: error.details });
+  }
+}
+
+function abort(): void {
+  for (const key of fresh) {
+    const listener = open.get(key);
+    if (listener) engine?.close(listener.index);
+    open.delete(key);
+  }
+  fresh = [];
+  prepared = undefined;
+}
+
+function commit(): void {
+  const next = prepared;
+  if (!next || !engine) return;
+  const plan = next.plan;
+  if (front) front.apply(plan);
+  else {
+    front = new Front({
+      arena,
+      egress: engine,
+      board: new Board(start.workers, start.board),
+      worker: start.worker,
+      counters: frontRow(start.counters, start.worker),
+      cache: start.cache ? new Cache(start.cache, process.arch !== 'x64') : null,
+      entropy,
+      plan,
+    });
+    engine.drive(front);
+  }
+  engine.connect(
+    plan.pools.flatMap(pool => pool.backends),
+    next.portsPerBackend,
+  );
+  for (const key of fresh) engine.listen(open.get(key)!.index);
+  fresh = [];
+  const wanted = new Set(next.listeners.map((at: ListenAddress) => formatEndpoint(at)));
+  for (const [key, listener] of open) {
+    if (wanted.has(key)) continue;
+    engine.deafen(listener.index);
+    open.delete(key);
+    lingering.push({ index: listener.index, until: monotonic() + lingerMs });
+  }
+  prepared = undefined;
+  say({ kind: 'committed', worker: start.worker, generation: plan.generation });
+}
+
+function drain(timeout: number): void {
+  drainUntil = monotonic() + timeout;
+}
+
+function handle(message: ToWorker): void {
+  if (message.kind === 'prepare') prepare(message.plan);
+  else if (message.kind === 'commit') commit();
+  else if (message.kind === 'abort') abort();
+  else if (message.kind === 'drain') drain(message.timeout);
+  else say({ kind: 'pong', worker: start.worker });
+}
+
+function drainMessages(): void {
+  for (let next = receiveMessageOnPort(port!); next; next = receiveMessageOnPort(port!)) handle(next.message);
+}
+
+/** What is done about once a second, and at the end of a drain. */
+function tend(now: number): void {
+  const left = lingering.findIndex(listener => now < listener.until);
+  for (const listener of lingering.splice(0, left < 0 ? lingering.length : left))
+    engine?.close(listener.index);
+}
+
+/** Serves until drained: what is in flight is answered while the kernel still brings queries in, as long as time allows. */
+function serve(engine: BatchEngine, front: Front): void {
+  engine.run(
+    drainMessages,
+    tend,
+    () => drainUntil !== Infinity && (front.inFlight === 0 || monotonic() >= drainUntil),
+  );
+  say({ kind: 'drained', worker: start.worker, abandoned: front.inFlight });
+  engine.end();
+  port!.close();
+}
+
+say({ kind: 'started', worker: start.worker });
+// Until the first commit there is nothing to serve: messages come by the event loop.
+port.on('message', function first(message: ToWorker) {
+  handle(message);
+  if (!engine || !front) return;
+  port!.off('message', first);
+  serve(engine, front);
+});
