@@ -17,7 +17,7 @@ export const neverFullBelow = 8;
  *   points for each backend; Maglev moves a few keys more.
  * - there is no table to rebuild, so weights that health changes from one query to the next count at once.
  * - the next best owner, for a full or excluded backend, falls out of the same pass.
- * The price is one logarithm for each backend: about 10 ns, and pools have 2 to 100.
+ * The price is one logarithm for each backend, about 20 ns, and pools have 2 to 100 of them.
  *
  * Bounded load (Mirrokni, Thorup & Zadimoghaddam, "Consistent hashing with bounded loads", 2018): a backend is full at
  * `loadFactor` times its share, by weight, of the queries in flight counting this one. Not all can be full.
