@@ -1,4 +1,7 @@
 import assert from 'node:assert/strict';
+import { createSocket } from 'node:dgram';
+import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import {
   dropsAt,
@@ -91,4 +94,26 @@ test('a machine without /proc has no figures, one without IPv6 has those of IPv4
   assert.equal(readKernelUdp(read)?.receiveBufferErrors, 36);
   const without6 = readKernelUdp(path => (path.endsWith('6') ? read('nowhere') : read(path)));
   assert.equal(without6?.sockets.length, 4);
+});
+
+test('a real socket is found, and what it cannot hold is counted', {
+  skip: process.platform !== 'linux',
+}, async () => {
+  const server = createSocket({ type: 'udp4', recvBufferSize: 4096 });
+  server.bind(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address();
+  const client = createSocket('udp4');
+  client.connect(port, '127.0.0.1');
+  await once(client, 'connect');
+  const readNow = () => readKernelUdp(path => readFileSync(path, 'utf8'));
+  const before = readNow();
+  assert.ok(before?.sockets.some(socket => socket.listening && socket.port === port && socket.drops === 0));
+  // In one turn, so that nobody reads while they are sent.
+  for (let sent = 0; sent < 200; sent++) client.send(new Uint8Array(1000));
+  const after = readNow();
+  client.close();
+  server.close();
+  assert.ok(after && dropsAt(after, '127.0.0.1', port) > 100, 'most were dropped');
+  assert.ok(after.receiveBufferErrors - before.receiveBufferErrors > 100);
 });

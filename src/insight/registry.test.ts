@@ -41,6 +41,18 @@ test('every set of counters in the tree is on /metrics', () => {
   assert.equal(counterSets.length, 2, 'the backends are told by a source of their own');
 });
 
+test('the metrics that the page names are there, with the labels that it uses', () => {
+  const page = readFileSync(new URL('../../docs/metrics.md', import.meta.url), 'utf8');
+  const families = new Map(metricFamilies.map(family => [family.name, family]));
+  const named = Array.from(page.matchAll(/\b(chorus_[a-z0-9_]*[a-z0-9])(?:\{([a-z]+)!?=)?/g));
+  assert.ok(named.length > 15);
+  for (const [, name = '', label] of named) {
+    const family = families.get(name) ?? families.get(name.replace(/_bucket$/, ''));
+    assert.ok(family, name);
+    if (label !== undefined) assert.ok(family.labels.includes(label), `${name}{${label}}`);
+  }
+});
+
 test('the rules find what they are for', () => {
   const good: MetricFamily = { name: 'chorus_x_total', help: 'Things.', type: 'counter', labels: ['pool'] };
   assert.equal(familyFault(good), null);
