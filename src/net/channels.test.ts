@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { Channels } from './channels.ts';
-import { makeRandom } from './random.ts';
 
 test('a number is used again as late as possible', () => {
   const channels = new Channels<string>(3);
@@ -28,12 +27,4 @@ test('a number is used again as late as possible', () => {
     channels.take(() => 'e'),
     0,
   );
-});
-
-test('random integers stay within their bound and reach all of it', () => {
-  const random = makeRandom();
-  const seen = new Set<number>();
-  for (let i = 0; i < 5_000; i++) seen.add(random(7));
-  assert.deepEqual([...seen].sort(), [0, 1, 2, 3, 4, 5, 6]);
-  assert.equal(random(1), 0);
 });

@@ -69,6 +69,8 @@ export class TcpConnection {
     this.#clock = clock;
     this.lastActive = clock();
     socket.setNoDelay(true);
+    // One for each transfer that waits for this client to read.
+    socket.setMaxListeners(0);
     socket.on('data', (chunk: Buffer) => {
       this.#frames.push(chunk);
       this.#take();
@@ -125,15 +127,16 @@ export class TcpConnection {
   /** Sends the message of `length` bytes at `at`, copied now. */
   send(u8: Uint8Array, at: number, length: number): void {
     if (this.socket.destroyed || this.socket.writableEnded) return;
+    if (this.socket.writableLength > this.#limits.sendBuffer) {
+      this.#events.slow(this);
+      this.socket.destroy();
+      return;
+    }
     const frame = Buffer.allocUnsafe(prefixBytes + length);
     writePrefix(frame, 0, length);
     frame.set(u8.subarray(at, at + length), prefixBytes);
     this.lastActive = this.#clock();
     this.socket.write(frame);
-    if (this.socket.writableLength > this.#limits.sendBuffer) {
-      this.#events.slow(this);
-      this.socket.destroy();
-    }
   }
 
   /** One query less waits: after its answer was sent, or when there will be none. */
