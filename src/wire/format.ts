@@ -23,6 +23,11 @@ export function formatMessage(message: Message): string {
 const sections = ['QUESTION', 'ANSWER', 'AUTHORITY', 'ADDITIONAL'] as const;
 /** RFC 2136 section 2. */
 const updateSections = ['ZONE', 'PREREQUISITE', 'UPDATE', 'ADDITIONAL'] as const;
+/** What the header calls a section where that is another name. */
+const headerNames: ReadonlyMap<string, string> = new Map([
+  ['QUESTION', 'QUERY'],
+  ['PREREQUISITE', 'PREREQ'],
+]);
 const flagNames = ['qr', 'aa', 'tc', 'rd', 'ra', 'ad', 'cd'] as const;
 
 function header(message: Message, names: typeof sections | typeof updateSections): string {
@@ -33,9 +38,7 @@ function header(message: Message, names: typeof sections | typeof updateSections
     message.authorities.length,
     message.additionals.length + (message.edns ? 1 : 0),
   ];
-  const shown = names
-    .map((name, i) => `${name === 'PREREQUISITE' ? 'PREREQ' : name}: ${counts[i]}`)
-    .join(', ');
+  const shown = names.map((name, i) => `${headerNames.get(name) ?? name}: ${counts[i]}`).join(', ');
   const reserved = message.z ? '; MBZ: 0x4' : '';
   return (
     `;; ->>HEADER<<- opcode: ${opcodeName(message.opcode)}, status: ${rcodeName(message.rcode)}, id: ${message.id}\n` +
@@ -69,20 +72,24 @@ function digName(code: number): string {
 
 /** Name, class and type behind a semicolon, in dig's columns. Ends in a line feed. */
 export function formatQuestion(question: Question): string {
-  const head = padded(`;${question.name}`, 32);
-  return `${head}${className(question.class)}\t${typeName(question.type)}\n`;
+  return `${columns([`;${question.name}`, '', className(question.class), typeName(question.type)])}\n`;
 }
 
 function row(record: ResourceRecord): string {
-  const data = formatRData(record.data);
-  const head = padded(padded(record.name, 24) + record.ttl, 32);
-  const text = `${head}${className(record.class)}\t${typeName(record.type)}`;
-  return data === '' ? `${text}\n` : `${text}\t${data}\n`;
+  const { name, ttl, type, data } = record;
+  return `${columns([name, String(ttl), className(record.class), typeName(type), formatRData(data)])}\n`;
 }
 
-/** The text with at least one tab after it, so that what follows starts at `column` or later. */
-function padded(text: string, column: number): string {
+/** Words in dig's columns, of eight characters from the 24th on; at least one blank stands between words. */
+function columns(words: readonly string[]): string {
+  let text = '';
   let width = 0;
-  for (const char of text) width = char === '\t' ? (width & ~7) + 8 : width + 1;
-  return text + '\t'.repeat(Math.max(1, Math.ceil((column - width) / 8)));
+  for (const [i, word] of words.entries()) {
+    if (word === '') continue;
+    const start = i === 0 ? 0 : Math.max(16 + 8 * i, width + 1);
+    const tabs = Math.floor(start / 8) - Math.floor(width / 8);
+    text += '\t'.repeat(tabs) + ' '.repeat(tabs > 0 ? start % 8 : start - width) + word;
+    width = start + word.length;
+  }
+  return text;
 }

@@ -121,7 +121,9 @@ test('no pointer reaches beyond 14 bits, and no message beyond 65,535 octets', (
 });
 
 test('the decoded parts are copies of the packet', () => {
-  const bytes = encodeMessage(reply(asked, { answers: [parseRecord('x. 1 IN TYPE65280 \\# 2 0102')] }));
+  const bytes = Buffer.from(
+    encodeMessage(reply(asked, { answers: [parseRecord('x. 1 IN TYPE65280 \\# 2 0102')] })),
+  );
   const message = decodeMessage(bytes);
   bytes.fill(0xff);
   assert.deepEqual(message.answers[0]?.data, { kind: 'unknown', bytes: Uint8Array.of(1, 2) });

@@ -30,7 +30,7 @@ const scratch = new Uint8Array(maxName);
  */
 export function parseName(text: string, origin?: Uint8Array, at = 0): Uint8Array {
   if (text === '.') return Uint8Array.of(0);
-  if (text === '@') return origin?.slice() ?? Uint8Array.of(0);
+  if (text === '@') return new Uint8Array(origin ?? rootWire);
   if (text === '') throw new WireError('TEXT', at, 'a name is empty');
   let start = 0;
   let length = 0;

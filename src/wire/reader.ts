@@ -57,7 +57,8 @@ export class Reader {
   /** A copy of the next `length` octets (default: all that are left). */
   take(length = this.left): Uint8Array {
     const at = this.claim(length);
-    return this.bytes.slice(at, at + length);
+    // Not slice: that of a Buffer does not copy.
+    return new Uint8Array(this.bytes.subarray(at, at + length));
   }
 
   /** The next `length` octets as an octet string: each character is one octet. */

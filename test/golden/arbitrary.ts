@@ -55,14 +55,20 @@ function samples(kind: string): readonly KnownData[] {
   return found.filter((data): data is KnownData => data.kind === kind);
 }
 
-/** Data of one type: random where its fields have generators, else with values from the golden records. */
-export function anyDataOf(codec: Codec<KnownData>): fc.Arbitrary<KnownData> {
+/**
+ * Data of one type: random where its fields have generators, else with values from the golden records.
+ * @param narrow generators to use instead, by field.
+ */
+export function anyDataOf(
+  codec: Codec<KnownData>,
+  narrow: ReadonlyMap<unknown, fc.Arbitrary<unknown>> = new Map(),
+): fc.Arbitrary<KnownData> {
   const parts: Record<string, fc.Arbitrary<unknown>> = { kind: fc.constant(codec.kind) };
   const known = samples(codec.kind);
   if (known.length === 0) throw new Error(`records.json has no ${codec.kind} record`);
   for (const [name, each] of Object.entries(codec.fields)) {
     const values = known.map(data => (data as unknown as Record<string, unknown>)[name]);
-    parts[name] = generators.get(each) ?? fc.constantFrom(...values);
+    parts[name] = narrow.get(each) ?? generators.get(each) ?? fc.constantFrom(...values);
   }
   // fast-check makes objects without a prototype unless told otherwise.
   return fc.record(parts, { noNullPrototype: true }) as unknown as fc.Arbitrary<KnownData>;

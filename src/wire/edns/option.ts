@@ -11,3 +11,11 @@ export interface OptionCodec<O extends { readonly kind: string }> {
   /** As dig prints it, after the option's name. */
   format(option: O): string;
 }
+
+/** Opaque octets as dig prints them: hexadecimal, then what is printable. Empty for none. */
+export function formatOpaque(bytes: Uint8Array): string {
+  if (bytes.length === 0) return '';
+  const hex = Array.from(bytes, octet => octet.toString(16).padStart(2, '0'));
+  const text = Array.from(bytes, octet => (octet >= 0x20 && octet < 0x7f ? String.fromCharCode(octet) : '.'));
+  return `${hex.join(' ')} ("${text.join('')}")`;
+}

@@ -8,7 +8,7 @@ import { ede } from './ede.ts';
 import { expire } from './expire.ts';
 import { keepalive } from './keepalive.ts';
 import { nsid } from './nsid.ts';
-import type { OptionCodec } from './option.ts';
+import { formatOpaque, type OptionCodec } from './option.ts';
 import { padding } from './padding.ts';
 
 export const optionCodecs = [nsid, ecs, expire, cookie, keepalive, padding, ede] as const;
@@ -59,6 +59,5 @@ export function codeOfOption(option: EdnsOption): number {
 
 /** The option's data as dig prints it. */
 export function formatOption(option: EdnsOption): string {
-  if (option.kind !== 'unknown') return byKind.get(option.kind)!.format(option);
-  return Array.from(option.bytes, octet => octet.toString(16).padStart(2, '0')).join(' ');
+  return option.kind === 'unknown' ? formatOpaque(option.bytes) : byKind.get(option.kind)!.format(option);
 }
