@@ -1,5 +1,6 @@
 import { dnsperf, nameFile } from '../lib/load.ts';
 import { costMetrics, costOf, type Entry, inTurn, ratioGoal } from '../lib/rounds.ts';
+import type { Stage } from '../lib/stage.ts';
 import { chorus } from '../subjects/chorus.ts';
 import { dgramEcho } from '../subjects/dgram-echo.ts';
 import { dnsdist, dnsdistVector } from '../subjects/dnsdist.ts';
@@ -13,7 +14,7 @@ import type { Case } from './case.ts';
 export const cachedNames = 10_000;
 
 /** A server that has all names in its cache and is asked for nothing else. */
-export function cachedEntry(subject: Subject, seconds: number): Entry {
+export function cachedEntry(stage: Stage, subject: Subject, seconds: number): Entry {
   return {
     subject,
     launch: { cache: true },
@@ -24,7 +25,9 @@ export function cachedEntry(subject: Subject, seconds: number): Entry {
       await dnsperf(server.port, file, { seconds: Math.min(2, seconds) });
     },
     measure: async server =>
-      costOf(server, async () => dnsperf(server.port, await nameFile(0, cachedNames), { seconds })),
+      costOf(stage, server, 'cached', async () =>
+        dnsperf(server.port, await nameFile(0, cachedNames), { seconds }),
+      ),
   };
 }
 
@@ -34,7 +37,7 @@ export const cached: Case = {
   about: `dnsperf asks ${cachedNames.toLocaleString('en')} cached names with 200 queries in flight. CPU per query is the server's.`,
   async run(stage, { rounds, seconds }, say) {
     const subjects = [echo, dgramEcho, dnsdist, dnsdistVector, unbound, recursor, chorus];
-    const entries = subjects.map(subject => cachedEntry(subject, seconds));
+    const entries = subjects.map(subject => cachedEntry(stage, subject, seconds));
     const rows = await inTurn(stage, entries, rounds, say);
     return {
       metrics: costMetrics,

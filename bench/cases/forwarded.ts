@@ -1,5 +1,6 @@
 import { dnsperf, nameFile } from '../lib/load.ts';
 import { costMetrics, costOf, type Entry, inTurn, ratioGoal } from '../lib/rounds.ts';
+import type { Stage } from '../lib/stage.ts';
 import { chorus } from '../subjects/chorus.ts';
 import { dnsdist, dnsdistVector } from '../subjects/dnsdist.ts';
 import { recursor } from '../subjects/recursor.ts';
@@ -11,7 +12,7 @@ const mostPerSecond = 140_000;
 const namesPerRound = 1 << 24;
 
 /** A server without a cache where that can be, asked for names that are new in each round. */
-export function forwardedEntry(subject: Subject, seconds: number): Entry {
+export function forwardedEntry(stage: Stage, subject: Subject, seconds: number): Entry {
   const names = (round: number) => nameFile(namesPerRound * (round + 1), seconds * mostPerSecond);
   return {
     subject,
@@ -20,7 +21,7 @@ export function forwardedEntry(subject: Subject, seconds: number): Entry {
       dnsperf(server.port, await nameFile(namesPerRound * 200, 400_000), { seconds: 2 }),
     async measure(server, round) {
       const file = await names(round);
-      return costOf(server, () => dnsperf(server.port, file, { seconds }));
+      return costOf(stage, server, 'forwarded', () => dnsperf(server.port, file, { seconds }));
     },
   };
 }
@@ -35,7 +36,7 @@ export const forwarded: Case = {
     const subjects = [dnsdist, dnsdistVector, unbound, recursor, chorus];
     const rows = await inTurn(
       stage,
-      subjects.map(subject => forwardedEntry(subject, seconds)),
+      subjects.map(subject => forwardedEntry(stage, subject, seconds)),
       rounds,
       say,
     );

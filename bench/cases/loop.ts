@@ -15,7 +15,7 @@ export const loop: Case = {
     const subjects = [echo, chorus, dgramEcho, chorusLoop];
     const rows = await inTurn(
       stage,
-      subjects.map(subject => cachedEntry(subject, seconds)),
+      subjects.map(subject => cachedEntry(stage, subject, seconds)),
       rounds,
       say,
     );

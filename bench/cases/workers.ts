@@ -15,8 +15,8 @@ export const workers: Case = {
       label: `${entry.subject.label}, ${work}`,
     });
     const entries = [chorus, chorusTwo].flatMap(subject => [
-      named(cachedEntry(subject, seconds), 'cached'),
-      named(forwardedEntry(subject, seconds), 'forwarded'),
+      named(cachedEntry(stage, subject, seconds), 'cached'),
+      named(forwardedEntry(stage, subject, seconds), 'forwarded'),
     ]);
     const rows = await inTurn(stage, entries, rounds, say);
     return {

@@ -81,14 +81,30 @@ export const costMetrics: readonly Metric[] = [
   { key: 'rate', label: 'queries/s', unit: '', digits: 0 },
 ];
 
-/** Processor time of the server for each query completed while `load` ran. */
+/** What a measurement is of: answers from the server's own cache, or from a backend. */
+export type Work = 'cached' | 'forwarded';
+
+/**
+ * Processor time of the server for each query completed while `load` ran. Throws when the answerers heard more than 1%
+ * of the queries that should have come from the cache, or less than 99% of those that should have been forwarded.
+ */
 export async function costOf(
+  stage: Stage,
   server: Server,
+  work: Work,
   load: () => Promise<Throughput>,
 ): Promise<Record<string, number>> {
+  const answerers = await stage.answerers();
+  const heardBefore = answerers.answered();
   const before = server.cpu();
   const { completed, perSecond } = await load();
   const after = server.cpu();
+  const heard = (answerers.answered() - heardBefore) / completed;
+  if (work === 'cached' ? heard > 0.01 : heard < 0.99) {
+    throw new Error(
+      `the backends heard ${(heard * 100).toFixed(1)}% of the queries: this is not ${work} work`,
+    );
+  }
   const user = (after.user - before.user) / completed;
   const system = (after.system - before.system) / completed;
   return { cpu: user + system, user, system, rate: perSecond };
