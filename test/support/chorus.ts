@@ -8,8 +8,9 @@ import { freePort } from './ports.ts';
 import { Program, type Result, run, type StartOptions, temporaryFolder } from './process.ts';
 import { type Address, askUdp, header, packet } from './raw.ts';
 
-/** The start script of this checkout. */
-export const chorusCommand = fileURLToPath(new URL('../../bin/chorus', import.meta.url));
+/** The start script of this checkout, or what the environment variable CHORUS names. */
+export const chorusCommand =
+  process.env.CHORUS ?? fileURLToPath(new URL('../../bin/chorus', import.meta.url));
 
 /** A configuration file's content, as YAML text or as the value that it means. */
 export type ConfigText = string | Readonly<Record<string, unknown>>;
@@ -53,20 +54,8 @@ export class Chorus implements Address {
   ): Promise<Chorus> {
     const [port, apiPort] = [await freePort(), await freePort()];
     const file = join(temporaryFolder('front'), 'chorus.yaml');
-    const chorus = new Chorus(
-      port,
-      apiPort,
-      file,
-      await Chorus.#program(file, options, () => {
-        writeFileSync(file, stringify({ ...basics(port, apiPort), ...config }));
-      }),
-    );
-    return chorus;
-  }
-
-  static async #program(file: string, options: StartOptions, write: () => void): Promise<Program> {
-    write();
-    return new Program(chorusCommand, ['serve', '--config', file], options);
+    writeFileSync(file, stringify({ ...basics(port, apiPort), ...config }));
+    return new Chorus(port, apiPort, file, new Program(chorusCommand, ['serve', '--config', file], options));
   }
 
   /** Starts it and waits until it answers. */
@@ -83,11 +72,11 @@ export class Chorus implements Address {
     return { address: '::1', port: this.port };
   }
 
-  /** Waits until it answers a question for its own version on 127.0.0.1. */
-  async ready(): Promise<void> {
+  /** Waits until it answers a question for its own version. */
+  async ready(at: Address = this.v4): Promise<void> {
     const question = packet({ name: 'version.bind', type: 16, class: 3 });
     await this.program.until('an answer for version.bind', async () => {
-      const answer = await askUdp(this.v4, question, 300);
+      const answer = await askUdp(at, question, 300);
       return answer !== undefined && header(answer).rcode === 0;
     });
   }

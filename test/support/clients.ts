@@ -19,6 +19,8 @@ export type Shown = {
   /** Lines about EDNS: version, size, options. */
   readonly edns: readonly string[];
   readonly transport: 'UDP' | 'TCP' | '';
+  /** Bytes of the message; 0 when not shown. */
+  readonly size: number;
   /** The server as the tool shows it. */
   readonly server: string;
   readonly text: string;
@@ -148,6 +150,7 @@ function parseAnswer(text: string): Shown {
     ...sections,
     edns,
     transport,
+    size: Number(/^;; (?:MSG SIZE +rcvd: |Received )(\d+)/m.exec(text)?.[1] ?? 0),
     server: kdigFrom?.[1] ?? from?.[1] ?? '',
     text,
   };

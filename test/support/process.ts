@@ -80,6 +80,14 @@ export class Program {
         finish({ code: 127, signal: null });
       });
       this.#child.on('close', (code, signal) => finish({ code, signal }));
+      // A program's own children may hold its output open after its end: that is not waited for.
+      this.#child.on('exit', (code, signal) => {
+        setTimeout(() => {
+          this.#child.stdout?.destroy();
+          this.#child.stderr?.destroy();
+          finish({ code, signal });
+        }, 500).unref();
+      });
     });
   }
 

@@ -38,18 +38,27 @@ export function findProgram(program: string): string | undefined {
   return undefined;
 }
 
+/** Ends a test that hangs, in ms; far above what the slowest needs. */
+const timeout = 240_000;
+
 /**
  * Options for `describe` or `test`: skipped, with the packages to install, when a program is missing; with `root`,
  * also when this user may not make network namespaces.
  */
-export function requires(...needs: readonly (Program | 'root')[]): { readonly skip: string | false } {
+export function requires(...needs: readonly (Program | 'root')[]): {
+  readonly skip: string | false;
+  readonly timeout: number;
+} {
   const missing = needs.filter(need => need !== 'root' && findProgram(need) === undefined);
   if (missing.length > 0) {
     const names = new Set(missing.map(need => packages[need as Program]));
-    return { skip: `needs ${missing.join(', ')} (Debian: apt-get install ${[...names].join(' ')})` };
+    return { skip: `needs ${missing.join(', ')} (Debian: apt-get install ${[...names].join(' ')})`, timeout };
   }
   if (needs.includes('root') && process.getuid?.() !== 0) {
-    return { skip: 'needs root, for a network namespace (try: unshare --map-root-user --net npm test)' };
+    return {
+      skip: 'needs root, for a network namespace (try: unshare --map-root-user --net npm test)',
+      timeout,
+    };
   }
-  return { skip: false };
+  return { skip: false, timeout };
 }

@@ -1,0 +1,130 @@
+/** A new configuration under load: no query is lost, and a bad one changes nothing. */
+import assert from 'node:assert/strict';
+import { after, before, describe, test } from 'node:test';
+import { backend, Chorus, engines } from '../support/chorus.ts';
+import { ask, LoadRun } from '../support/clients.ts';
+import { answerTo, HandBackend } from '../support/hand-backend.ts';
+import { isolate } from '../support/isolate.ts';
+import { poll } from '../support/poll.ts';
+import { freePort } from '../support/ports.ts';
+import { requires } from '../support/requires.ts';
+
+const questions = Array.from({ length: 1000 }, (_, index) => `n${index}.lab.example A`);
+
+describe('reload', requires('root', 'ip', 'dig', 'dnsperf'), () => {
+  let backends: HandBackend[];
+  before(async () => {
+    await isolate();
+    const start = () =>
+      HandBackend.start({ udp: ({ query, reply }) => reply(answerTo(query, { addresses: ['192.0.2.1'] })) });
+    backends = await Promise.all([start(), start(), start()]);
+  });
+  after(async () => {
+    await Promise.all(backends.map(server => server.stop()));
+  });
+
+  const pools = (policy: string, servers: readonly HandBackend[]) => ({
+    default: {
+      policy,
+      probe: 'off',
+      backends: servers.map(server => backend(`b${backends.indexOf(server)}`, server)),
+    },
+  });
+
+  for (const engine of engines) {
+    test(`${engine} engine: backends come and go, the policy changes, and no query is lost`, async t => {
+      const [first, second, third] = backends as [HandBackend, HandBackend, HandBackend];
+      const basics = { engine, cache: 'off' };
+      const front = await Chorus.start({ ...basics, pools: pools('round-robin', [first, second]) });
+      const load = new LoadRun(front.v4, { questions, seconds: 6, rate: 1000 });
+      const over = new LoadRun(front.v4, { questions, seconds: 6, rate: 200, tcp: true, clients: 2 });
+      const asked = (server: HandBackend, since: number) =>
+        poll('queries', () => server.queries.length > since, { explain: () => front.program.log });
+      await asked(first, 200);
+
+      // A third backend, by signal.
+      front.write({ ...basics, pools: pools('round-robin', [first, second, third]) });
+      front.program.signal('SIGHUP');
+      await asked(third, 50);
+
+      // The first one goes, another policy comes, by command.
+      front.write({ ...basics, pools: pools('least-outstanding', [second, third]) });
+      const reload = await front.command('reload');
+      assert.equal(reload.code, 0, reload.stderr);
+      const left = first.queries.length;
+      await asked(third, third.queries.length + 100);
+      assert.ok(
+        first.queries.length <= left + 50,
+        `a removed backend got ${first.queries.length - left} queries`,
+      );
+
+      // Nonsense, by both ways: refused with its place, and nothing changes.
+      front.write(
+        `listen: ["127.0.0.1:${front.port}"]\nworkers: 1\npools:\n  default:\n    polcy: round-robin\n`,
+      );
+      const refused = await front.command('reload');
+      assert.notEqual(refused.code, 0);
+      assert.match(refused.stderr, /chorus\.yaml:5:\d+/, refused.stderr);
+      assert.match(refused.stderr, /policy/, 'suggests the right word');
+      const said = front.program.stderr.length;
+      front.program.signal('SIGHUP');
+      await poll('the log line', () => /chorus\.yaml:5/.test(front.program.stderr.slice(said)), {
+        explain: () => front.program.log,
+      });
+      await asked(second, second.queries.length + 100);
+      await asked(third, third.queries.length + 100);
+
+      // And the first one back.
+      front.write({ ...basics, pools: pools('round-robin', [first, second]) });
+      front.program.signal('SIGHUP');
+      await asked(first, first.queries.length + 50);
+
+      for (const run of [load, over]) {
+        const result = await run.result();
+        t.diagnostic(`${engine}: ${result.completed} of ${result.sent} answered`);
+        assert.equal(result.lost, 0, result.text);
+        assert.deepEqual(result.codes, { NOERROR: result.sent - result.interrupted }, result.text);
+      }
+      assert.equal(await front.stop(), 0);
+    });
+
+    test(`${engine} engine: listeners come and go, the cache stays`, async () => {
+      const [first] = backends as [HandBackend];
+      const other = await freePort();
+      const basics = { engine, cache: { memory: '16MiB' }, pools: pools('round-robin', [first]) };
+      const front = await Chorus.start(basics);
+      await ask(front.v4, ['kept.lab.example', 'A']);
+      const asked = first.queries.length;
+
+      front.write({ ...basics, listen: [`127.0.0.1:${front.port}`, `[::1]:${other}`] });
+      const added = await front.command('reload');
+      assert.equal(added.code, 0, added.stderr);
+      const from = await ask({ address: '::1', port: other }, ['kept.lab.example', 'A']);
+      assert.equal(from.answer.length, 1);
+      assert.equal(first.queries.length, asked, 'the answer came from the cache');
+
+      front.write(basics);
+      assert.equal((await front.command('reload')).code, 0);
+      assert.equal((await ask(front.v6, ['kept.lab.example', 'A'])).answer.length, 1);
+      assert.equal(await front.stop(), 0);
+    });
+
+    test(`${engine} engine: a reload whose address is taken is refused and changes nothing`, async () => {
+      const [first, second] = backends as [HandBackend, HandBackend];
+      const basics = { engine, cache: 'off', pools: pools('round-robin', [first]) };
+      const front = await Chorus.start(basics);
+      front.write({
+        ...basics,
+        listen: [`127.0.0.1:${front.port}`, `127.0.0.1:${second.port}`],
+        pools: pools('round-robin', [second]),
+      });
+      const refused = await front.command('reload');
+      assert.notEqual(refused.code, 0);
+      assert.match(refused.stderr, new RegExp(`127\\.0\\.0\\.1:${second.port}.*in use`), refused.stderr);
+      const asked = second.queries.length;
+      assert.equal((await ask(front.v6, ['still.lab.example', 'A'])).status, 'NOERROR');
+      assert.equal(second.queries.length, asked, 'the pools are the old ones');
+      assert.equal(await front.stop(), 0);
+    });
+  }
+});
