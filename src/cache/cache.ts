@@ -6,10 +6,12 @@ import {
   failureBit,
   head,
   headerBytes,
+  slot as inSlot,
   longestAnswer,
   magic,
   page,
   pageBytes,
+  slotBytes,
   slotsPerPage,
 } from './layout.ts';
 
@@ -29,6 +31,11 @@ export type CacheStats = {
   /** Answers not kept because the page was busy. */
   readonly skipped: number;
 };
+
+/** Where slot `slot` of the page at `base` lies. */
+function slotAt(base: number, slot: number): number {
+  return base + page.slots + slot * slotBytes;
+}
 
 export class Cache {
   /** Unpredictable start of every hash; the same in all threads. */
@@ -73,6 +80,11 @@ export class Cache {
     this.#pages = this.#i32[head.pages]!;
     this.seed = this.#i32[head.seed]!;
     this.#strongRead = strongRead;
+  }
+
+  /** Place in its page of the entry that slot `slot` holds. */
+  #placeOf(base: number, slot: number): number {
+    return this.#u16[(slotAt(base, slot) + inSlot.place) >> 1]!;
   }
 
   #pageOf(hash: number): number {
@@ -140,11 +152,11 @@ export class Cache {
     const mine = this.#u8;
     const words = this.#i32;
     const used = words[(at >> 2) + page.used]!;
-    const tags = (at + page.tags) >> 2;
     const hash = query.hash;
-    for (let slot = 0; slot < used && slot < slotsPerPage; slot++) {
-      if (words[tags + slot] !== hash) continue;
-      const place = this.#u16[((at + page.places) >> 1) + slot]!;
+    const end = at + page.slots + Math.min(used, slotsPerPage) * slotBytes;
+    for (let s = at + page.slots; s < end; s += slotBytes) {
+      if (words[s >> 2] !== hash) continue;
+      const place = this.#u16[(s + inSlot.place) >> 1]!;
       if (place > pageBytes - entry.answer) return 0;
       const e = at + place;
       if (!this.#matches(e, u8, query)) continue;
@@ -172,7 +184,7 @@ export class Cache {
       const opt = this.#u16[(e + entry.opt) >> 1]!;
       this.hitOpt = opt & ~failureBit;
       this.hitFailure = (opt & failureBit) !== 0;
-      const useAt = at + page.use + slot;
+      const useAt = s + inSlot.use;
       const use = mine[useAt]!;
       // In the last tenth of its time, asked for at least three times since it was last thought of.
       this.hitPrefetch = use >= 3 && ttl >= 10 && (ttl - age) * 10 <= ttl && !this.hitFailure;
@@ -210,14 +222,14 @@ export class Cache {
     }
     let use = 0;
     for (let slot = 0; slot < words[(base >> 2) + page.used]!; slot++) {
-      if (words[((base + page.tags) >> 2) + slot] !== query.hash) continue;
-      const e = base + this.#u16[((base + page.places) >> 1) + slot]!;
+      if (words[slotAt(base, slot) >> 2] !== query.hash) continue;
+      const e = base + this.#placeOf(base, slot);
       if (!this.#matches(e, queryBytes, query)) continue;
       if (failure && !this.#isFailure(e) && !this.#isOver(e, now)) {
         this.#unlock(base, sequence);
         return;
       }
-      use = this.#u8[base + page.use + slot]!;
+      use = this.#u8[slotAt(base, slot) + inSlot.use]!;
       this.#remove(base, slot);
       break;
     }
@@ -255,31 +267,27 @@ export class Cache {
   /** Takes a slot out of a page that is locked. */
   #remove(base: number, slot: number): void {
     const words = this.#i32;
-    const places = (base + page.places) >> 1;
-    const tags = (base + page.tags) >> 2;
-    const size = this.#u16[(base + this.#u16[places + slot]! + entry.size) >> 1]!;
+    const size = this.#u16[(base + this.#placeOf(base, slot) + entry.size) >> 1]!;
     const last = words[(base >> 2) + page.used]! - 1;
-    words[tags + slot] = words[tags + last]!;
-    this.#u16[places + slot] = this.#u16[places + last]!;
-    this.#u8[base + page.use + slot] = this.#u8[base + page.use + last]!;
+    const from = slotAt(base, last) >> 2;
+    const to = slotAt(base, slot) >> 2;
+    words[to] = words[from]!;
+    words[to + 1] = words[from + 1]!;
     words[(base >> 2) + page.used] = last;
     words[(base >> 2) + page.live] = words[(base >> 2) + page.live]! - size;
     Atomics.sub(words, head.entries, 1);
     Atomics.sub(words, head.bytes, size);
   }
 
-  /** Sees to a free slot and `size` free bytes below the lowest entry: drops what is over, then the least useful. */
+  /** Sees to a free slot and `size` free bytes behind the last entry: drops what is over, then the least useful. */
   #makeRoom(base: number, size: number, now: number): void {
     const words = this.#i32;
     const header = base >> 2;
     const room = pageBytes - page.data;
-    const lowest = words[header + page.used] === 0 ? pageBytes : words[header + page.lowest]!;
-    if (words[header + page.used]! < slotsPerPage && lowest - page.data >= size) {
-      words[header + page.lowest] = lowest;
-      return;
-    }
+    if (words[header + page.used] === 0) words[header + page.top] = page.data;
+    if (words[header + page.used]! < slotsPerPage && pageBytes - words[header + page.top]! >= size) return;
     for (let slot = words[header + page.used]! - 1; slot >= 0; slot--) {
-      if (this.#isOver(base + this.#u16[((base + page.places) >> 1) + slot]!, now)) {
+      if (this.#isOver(base + this.#placeOf(base, slot), now)) {
         this.#remove(base, slot);
         Atomics.add(words, head.expired, 1);
       }
@@ -293,13 +301,23 @@ export class Cache {
       ) {
         this.#remove(base, this.#leastUseful(base, now));
         Atomics.add(words, head.evictions, 1);
+        words[header + page.evicted] = words[header + page.evicted]! + 1;
       }
-      // Use fades, so that what was popular once does not stay for ever.
-      const use = base + page.use;
-      for (let slot = 0; slot < words[header + page.used]!; slot++)
-        this.#u8[use + slot] = this.#u8[use + slot]! >> 1;
+      this.#fade(base);
     }
     this.#compact(base);
+  }
+
+  /** Halves all use once in a page's worth of evictions, so that what was popular once does not stay for ever. */
+  #fade(base: number): void {
+    const header = base >> 2;
+    const used = this.#i32[header + page.used]!;
+    if (this.#i32[header + page.evicted]! < used) return;
+    this.#i32[header + page.evicted] = 0;
+    for (let slot = 0; slot < used; slot++) {
+      const use = slotAt(base, slot) + inSlot.use;
+      this.#u8[use] = this.#u8[use]! >> 1;
+    }
   }
 
   /** The slot used least; among equals the one that ends first. */
@@ -308,9 +326,9 @@ export class Cache {
     let worstUse = 256;
     let worstLeft = Infinity;
     for (let slot = 0; slot < this.#i32[(base >> 2) + page.used]!; slot++) {
-      const use = this.#u8[base + page.use + slot]!;
+      const use = this.#u8[slotAt(base, slot) + inSlot.use]!;
       if (use > worstUse) continue;
-      const e = (base + this.#u16[((base + page.places) >> 1) + slot]!) >> 2;
+      const e = (base + this.#placeOf(base, slot)) >> 2;
       const left = this.#i32[e + entry.stored / 4]! + this.#i32[e + entry.ttl / 4]! - now;
       if (use < worstUse || left < worstLeft) {
         worst = slot;
@@ -321,32 +339,31 @@ export class Cache {
     return worst;
   }
 
-  /** Moves the entries together at the end of the page. */
+  /** Moves the entries together at the start of the page's data. */
   #compact(base: number): void {
     const used = this.#i32[(base >> 2) + page.used]!;
-    const places = (base + page.places) >> 1;
     const order = this.#order;
     for (let i = 0; i < used; i++) {
-      const place = this.#u16[places + i]!;
+      const place = this.#placeOf(base, i);
       let j = i - 1;
-      while (j >= 0 && this.#u16[places + order[j]!]! < place) {
+      while (j >= 0 && this.#placeOf(base, order[j]!) > place) {
         order[j + 1] = order[j]!;
         j--;
       }
       order[j + 1] = i;
     }
-    let top = pageBytes;
+    let top: number = page.data;
     for (let i = 0; i < used; i++) {
       const slot = order[i]!;
-      const place = this.#u16[places + slot]!;
+      const place = this.#placeOf(base, slot);
       const size = this.#u16[(base + place + entry.size) >> 1]!;
-      top -= size;
       if (top !== place) {
         this.#u8.copyWithin(base + top, base + place, base + place + size);
-        this.#u16[places + slot] = top;
+        this.#u16[(slotAt(base, slot) + inSlot.place) >> 1] = top;
       }
+      top += size;
     }
-    this.#i32[(base >> 2) + page.lowest] = top;
+    this.#i32[(base >> 2) + page.top] = top;
   }
 
   #write(
@@ -367,14 +384,15 @@ export class Cache {
     const mine = this.#u8;
     const header = base >> 2;
     const slot = words[header + page.used]!;
-    const place = words[header + page.lowest]! - size;
+    const place = words[header + page.top]!;
     const e = base + place;
-    words[header + page.lowest] = place;
+    const s = slotAt(base, slot);
+    words[header + page.top] = place + size;
     words[header + page.used] = slot + 1;
     words[header + page.live] = words[header + page.live]! + size;
-    words[((base + page.tags) >> 2) + slot] = query.hash;
-    this.#u16[((base + page.places) >> 1) + slot] = place;
-    mine[base + page.use + slot] = use;
+    words[s >> 2] = query.hash;
+    this.#u16[(s + inSlot.place) >> 1] = place;
+    mine[s + inSlot.use] = use;
 
     words[(e + entry.stored) >> 2] = now;
     words[(e + entry.ttl) >> 2] = ttl;
@@ -427,7 +445,7 @@ export class Cache {
       for (let tries = 0; sequence < 0 && tries < 10_000; tries++) sequence = this.#lock(base);
       if (sequence < 0) sequence = this.#breakLock(base);
       for (let slot = this.#i32[(base >> 2) + page.used]! - 1; slot >= 0; slot--) {
-        const e = base + this.#u16[((base + page.places) >> 1) + slot]!;
+        const e = base + this.#placeOf(base, slot);
         if (name === undefined || this.#isAtOrBelow(e, name, subtree)) {
           this.#remove(base, slot);
           removed++;

@@ -1,12 +1,15 @@
 /**
  * How the shared memory of the cache is laid out.
  *
- * The cache is a hash table of pages. A page holds the entries whose hash falls on it: a header, three fixed columns
- * (tag, place, use) and, growing down from its end, the entries. All that a lookup or a store touches is in one page; a page
+ * The cache is a hash table of pages. A page holds the entries whose hash falls on it: a header, a fixed number of
+ * slots and, behind them, the entries. All that a lookup or a store touches is in one page; a page
  * makes room for itself, so there is no global list, no global lock and no fragmentation beyond a page.
  *
- * Page header, 32-bit words: [sequence, slots used, lowest data byte, live data bytes]. The sequence is odd while a writer
+ * Page header, 32-bit words: [sequence, slots used, first free byte, live data bytes,
+ * evictions since use faded]. The sequence is odd while a writer
  * is at work (a sequence lock: H.-J. Boehm, "Can seqlocks get along with programming language memory models?", 2012).
+ *
+ * Slot, 8 bytes: tag (the 32-bit hash), place of the entry in the page (2 bytes), use (1 byte), nothing (1 byte).
  *
  * Entry, from an address that is a multiple of 8:
  *
@@ -44,13 +47,15 @@ export const magic = 0x43484f31;
 export const page = {
   sequence: 0,
   used: 1,
-  lowest: 2,
+  top: 2,
   live: 3,
-  tags: 16,
-  places: 16 + slotsPerPage * 4,
-  use: 16 + slotsPerPage * 6,
-  data: 16 + slotsPerPage * 7,
+  evicted: 4,
+  slots: 24,
+  data: 24 + slotsPerPage * 8,
 } as const;
+export const slotBytes = 8;
+/** Offsets in a slot. */
+export const slot = { tag: 0, place: 4, use: 6 } as const;
 
 export const entry = {
   stored: 0,

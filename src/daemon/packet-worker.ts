@@ -10,7 +10,7 @@ import { inFlightArenaBytes } from '#front/inflight.ts';
 import { makeArena } from '#kit/arena.ts';
 import { ChorusError, reasonOf } from '#kit/errors.ts';
 import { now as monotonic } from '#net/clock.ts';
-import { loadLibc } from '#net/libc.ts';
+import { loadLibc, preferHugePages } from '#net/libc.ts';
 import { formatEndpoint } from '#net/sockaddr.ts';
 import type { FromWorker, Granted, ListenAddress, ToWorker, WorkerPlan, WorkerStart } from './protocol.ts';
 import { frontRow, netRow } from './rows.ts';
@@ -36,6 +36,7 @@ const lingering: { readonly index: number; readonly until: number }[] = [];
 let drainUntil = Infinity;
 
 function makeEngine(plan: WorkerPlan): BatchEngine {
+  if (start.cache) preferHugePages(start.cache);
   return new BatchEngine({
     libc: loadLibc(),
     arena,

@@ -51,6 +51,7 @@ export const constants = {
   EPOLLERR: 8,
   EPOLL_CTL_ADD: 1,
   EPOLL_CTL_DEL: 2,
+  MADV_HUGEPAGE: 14,
   EFD_NONBLOCK: 0x800,
   EFD_CLOEXEC: 0x80000,
 } as const;
@@ -90,7 +91,18 @@ export type Libc = {
   read(fd: number, buffer: number, count: number): number;
   write(fd: number, buffer: number, count: number): number;
   close(fd: number): number;
+  madvise(address: number, length: number, advice: number): number;
 };
+
+/** Asks for huge pages under `memory`, where the system gives them: a lookup then costs one address translation less. */
+export function preferHugePages(memory: SharedArrayBuffer): void {
+  const libc = loadLibc();
+  const from = libc.addressOf(new Uint8Array(memory));
+  const start = Math.ceil(from / pageSize) * pageSize;
+  // A refusal changes speed, nothing else.
+  libc.madvise(start, from + memory.byteLength - start, constants.MADV_HUGEPAGE);
+}
+const pageSize = 4096;
 
 let loaded: Libc | undefined;
 
@@ -123,6 +135,7 @@ export function loadLibc(): Libc {
     read: lib.func('int64_t read(int, intptr_t, size_t)'),
     write: lib.func('int64_t write(int, intptr_t, size_t)'),
     close: lib.func('int close(int)'),
+    madvise: lib.func('int madvise(intptr_t, size_t, int)'),
   };
   return loaded;
 }
