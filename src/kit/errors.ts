@@ -93,7 +93,7 @@ export const errorTable = {
   },
   FARM_FAILED: {
     message: 'the farm stopped: {reason}',
-    remedy: 'The last lines of its log stand above; the whole log is {log}.',
+    remedy: 'The lines above are the end of its log.',
     exit: exitCodes.failed,
   },
   BURST_REFUSED: {
