@@ -3,7 +3,7 @@ import { posix } from 'node:path';
 import { codeOf, importsOf } from './source-text.ts';
 
 /** The folders of src/, top to bottom. A file imports from its own folder and from those below. */
-export const folders = [
+export const folders: readonly string[] = [
   'cli',
   'daemon',
   'config',
@@ -18,7 +18,7 @@ export const folders = [
   'net',
   'wire',
   'kit',
-] as const;
+];
 
 /** Folders and files without I/O, clock and chance; neither may anything that they reach have them. */
 export const pure = [

@@ -56,7 +56,7 @@ function backends(source: Source): Problem[] {
       count++;
       const name = source.valueAt([...path, 'name']);
       const endpoint = endpointAt(source, [...path, 'address'], 53);
-      const local = source.valueAt([...path, 'source']) ?? '';
+      const local = JSON.stringify(source.valueAt([...path, 'source']));
       if (typeof name === 'string') {
         const first = names.get(name);
         if (first) {
@@ -88,7 +88,7 @@ function backends(source: Source): Problem[] {
   }
   // A reload needs places for the old and the new backends at once.
   if (count > maxBackends / 2) {
-    const what = `there are ${count} backends`;
+    const what = `pools: there are ${count} backends`;
     problems.push({ ...source.locate(['pools'], true), what, expected: `at most ${maxBackends / 2}` });
   }
   return problems;

@@ -1,5 +1,5 @@
 /** The whole configuration, gathered from the folders that own its parts, with the daemon's own options. */
-import { z } from 'zod';
+import type { z } from 'zod';
 import { apiOptions } from '#api/schema.ts';
 import { balanceOptions } from '#balance/schema.ts';
 import { cacheOptions } from '#cache/schema.ts';
@@ -11,6 +11,7 @@ import {
   choice,
   duration,
   label,
+  mapping,
   option,
   optional,
   required,
@@ -65,9 +66,7 @@ const daemonOptions = {
 const pool = section('a mapping with backends', { ...balanceOptions, ...healthOptions });
 
 const pools = required(
-  z.record(label('the name of a pool'), pool, {
-    error: 'a mapping of pools, such as { default: { backends: […] } }',
-  }),
+  mapping('a mapping of pools, such as { default: { backends: […] } }', label('the name of a pool'), pool),
   {
     docs: 'Groups of backends by name. Queries go to the pool `default` unless `domains` sends them to another.',
     example: { default: { backends: [{ name: 'kai', address: '192.0.2.1:53' }] } },

@@ -41,21 +41,16 @@ function anyone(value: unknown): string | undefined {
   return value === 'any' || value === 'all' ? '"0.0.0.0/0" and "::/0"' : undefined;
 }
 
-/** A domain name, in lower case, without the final dot except for the root. Undefined where it is none. */
+/** A domain as a suffix: in lower case, without the final dot except for the root. Undefined where it is none. */
 export function parseDomain(value: string): string | undefined {
   try {
+    // A star would look as if it meant something: a suffix covers all names below it anyway.
+    if (value.startsWith('*')) return undefined;
     const name = lowerName(formatName(parseName(value)));
     return name === '.' ? name : name.slice(0, -1);
   } catch {
     return undefined;
   }
-}
-
-/** A domain name as a value. */
-export function domainName() {
-  return parsed<string>('a domain name, such as www.example.com', { type: 'string' }, value =>
-    typeof value === 'string' ? (parseDomain(value) ?? new Wrong()) : new Wrong(),
-  );
 }
 
 /** Top-level options of this folder. */

@@ -117,7 +117,7 @@ function quantity({ what, bounds, json, parse, guess, format, factor }: Quantity
   const [least, most] = bounds.map(bound => parse(bound) ?? Number.NaN) as [number, number];
   const expected = `${what} with a unit, from ${format(least)} to ${format(most)}`;
   return parsed(expected, json, value => {
-    const text = String(value);
+    const text = typeof value === 'string' || typeof value === 'number' ? String(value) : '';
     const number = typeof value === 'string' ? parse(value) : undefined;
     if (number !== undefined && number >= least && number <= most) return number / factor;
     const meant = number === undefined ? guess(text) : '';
@@ -176,6 +176,14 @@ export function label(what: string): z.ZodType<string> {
 /** A section: a mapping with these keys and no others. */
 export function section<Shape extends z.core.$ZodLooseShape>(expected: string, shape: Shape) {
   const schema = z.strictObject(shape, {
+    error: issue => (issue.code === 'invalid_type' ? expected : undefined),
+  });
+  return expectations.add(schema, { expected }) && schema;
+}
+
+/** A mapping from names of the operator's choice. */
+export function mapping<Value extends z.ZodType>(expected: string, key: z.ZodType<string>, value: Value) {
+  const schema = z.record(key, value, {
     error: issue => (issue.code === 'invalid_type' ? expected : undefined),
   });
   return expectations.add(schema, { expected }) && schema;
