@@ -22,21 +22,28 @@ function read(frames: Frames, chunk: Uint8Array, into: Uint8Array[]): void {
 }
 
 test('any messages in any fragmentation come out as they went in', () => {
-  const message = fc.oneof(fc.uint8Array({ maxLength: 40 }), fc.uint8Array({ minLength: 400, maxLength: 9_000 }));
+  const message = fc.oneof(
+    fc.uint8Array({ maxLength: 40 }),
+    fc.uint8Array({ minLength: 400, maxLength: 9_000 }),
+  );
   fc.assert(
-    fc.property(fc.array(message, { maxLength: 12 }), fc.array(fc.integer({ min: 0, max: 600 })), (messages, cuts) => {
-      const stream = framed(messages);
-      const frames = new Frames();
-      const out: Uint8Array[] = [];
-      let at = 0;
-      for (const cut of cuts) {
-        read(frames, stream.slice(at, at + cut), out);
-        at = Math.min(stream.length, at + cut);
-      }
-      read(frames, stream.slice(at), out);
-      assert.deepEqual(out, messages);
-      assert.equal(frames.waiting, 0);
-    }),
+    fc.property(
+      fc.array(message, { maxLength: 12 }),
+      fc.array(fc.integer({ min: 0, max: 600 })),
+      (messages, cuts) => {
+        const stream = framed(messages);
+        const frames = new Frames();
+        const out: Uint8Array[] = [];
+        let at = 0;
+        for (const cut of cuts) {
+          read(frames, stream.slice(at, at + cut), out);
+          at = Math.min(stream.length, at + cut);
+        }
+        read(frames, stream.slice(at), out);
+        assert.deepEqual(out, messages);
+        assert.equal(frames.waiting, 0);
+      },
+    ),
     { numRuns: 300 },
   );
 });

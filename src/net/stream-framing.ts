@@ -93,7 +93,9 @@ export class Frames {
   #keep(count: number): void {
     const needed = this.#have + count;
     if (needed > this.#torn.length) {
-      const grown = new Uint8Array(Math.min(maxMessage + prefixBytes, Math.max(512, needed, 2 * this.#torn.length)));
+      const grown = new Uint8Array(
+        Math.min(maxMessage + prefixBytes, Math.max(512, needed, 2 * this.#torn.length)),
+      );
       grown.set(this.#torn.subarray(0, this.#have));
       this.#torn = grown;
     }

@@ -130,7 +130,8 @@ export class BackendConnection {
 
 /** The connections to one backend, opened when needed. `number` gives each a channel, −1: none is left. */
 export class TcpBackend {
-  readonly #backend: BackendAddress;
+  /** Where it answers; a new timeout may be set. */
+  backend: BackendAddress;
   readonly #events: BackendEvents<BackendConnection>;
   readonly #number: (connection: BackendConnection) => number;
   readonly #clock: () => number;
@@ -143,7 +144,7 @@ export class TcpBackend {
     number: (connection: BackendConnection) => number,
     clock: () => number,
   ) {
-    this.#backend = backend;
+    this.backend = backend;
     this.#events = events;
     this.#number = number;
     this.#clock = clock;
@@ -167,12 +168,7 @@ export class TcpBackend {
     if (this.#connections.length >= maxConnections || this.#clock() < this.#notBefore) return undefined;
     let connection: BackendConnection;
     try {
-      connection = new BackendConnection(
-        this.#backend,
-        this.#events,
-        gone => this.#closed(gone),
-        this.#clock,
-      );
+      connection = new BackendConnection(this.backend, this.#events, gone => this.#closed(gone), this.#clock);
     } catch {
       // An address that Node will not take; the configuration's check comes before this.
       return undefined;
@@ -196,10 +192,10 @@ export class TcpBackend {
   /** Closes connections that are idle, and those whose backend has gone without a word. */
   sweep(now: number): void {
     for (const connection of this.#connections) {
-      if (connection.silent(now, this.#backend.timeout + grace)) {
+      if (connection.silent(now, this.backend.timeout + grace)) {
         this.#events.count?.('silent');
         connection.socket.destroy();
-      } else if (now - connection.lastActive > Math.max(idleTime, this.#backend.timeout + grace)) {
+      } else if (now - connection.lastActive > Math.max(idleTime, this.backend.timeout + grace)) {
         connection.socket.destroy();
       }
     }

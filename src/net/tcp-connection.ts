@@ -33,7 +33,9 @@ export class TcpConnection {
   readonly index: number;
   readonly generation: number;
   readonly socket: Socket;
+  /** The client's. */
   readonly address: string;
+  readonly port: number;
   /** Queries that wait for an answer. */
   inFlight = 0;
   /** When a query came or an answer went, ms. */
@@ -64,6 +66,7 @@ export class TcpConnection {
     this.index = index;
     this.generation = generation;
     this.address = socket.remoteAddress ?? '';
+    this.port = socket.remotePort ?? 0;
     this.#limits = limits;
     this.#events = events;
     this.#clock = clock;

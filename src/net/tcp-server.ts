@@ -61,6 +61,11 @@ export class TcpServer {
     return this.#open;
   }
 
+  /** Whether a client waits for an answer, or has not taken one. */
+  get busy(): boolean {
+    return this.#table.some(connection => connection && (connection.inFlight > 0 || connection.backlog > 0));
+  }
+
   /** The connection with this index and generation; undefined when it has gone. */
   get(index: number, generation: number): TcpConnection | undefined {
     const found = this.#table[index];
