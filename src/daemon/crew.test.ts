@@ -117,7 +117,7 @@ test('a plan is prepared everywhere before it is committed anywhere', async () =
   const { crew, threads } = crewOf(2);
   await crew.start();
   let bound: string[][] = [];
-  await crew.apply(plan(1), () => {
+  await crew.apply(plan(1), async () => {
     bound = threads.map(thread => thread.heard.filter(kind => kind !== 'ping'));
   });
   assert.deepEqual(bound, [['prepare'], ['prepare']]);
@@ -147,7 +147,7 @@ test('an error before the commit aborts everywhere', async () => {
   await crew.start();
   const error = new ChorusError('USER_UNKNOWN', { user: 'nobody-here', reason: 'no such user' });
   await assert.rejects(
-    crew.apply(plan(1), () => {
+    crew.apply(plan(1), async () => {
       throw error;
     }),
     error,

@@ -78,7 +78,7 @@ export class Crew {
    * Puts a plan in force in all workers, or in none: throws the error of the worker that could not prepare it. `bound` is
    * called when everything that the plan needs is open, before any worker commits; if it throws, all abort.
    */
-  apply(plan: WorkerPlan, bound?: () => void): Promise<void> {
+  apply(plan: WorkerPlan, bound?: () => Promise<void>): Promise<void> {
     return this.#alone(async () => {
       const members = this.#members.filter(member => member.running);
       if (members.length === 0) throw new ChorusError('WORKER_DIED', { worker: 0, reason: 'none is left' });
@@ -86,7 +86,7 @@ export class Crew {
       const failed = results.find(result => result.status === 'rejected');
       try {
         if (failed) throw failed.reason;
-        bound?.();
+        await bound?.();
       } catch (error) {
         for (const member of members) member.tell({ kind: 'abort' });
         throw error;
@@ -154,9 +154,11 @@ export class Crew {
     const { worker, kind } = member.start;
     this.#options.onDeath(worker);
     this.#granted.delete(worker);
-    if (this.#stopping || !this.#started) return;
+    if (this.#stopping) return;
     const reason = error ? reasonOf(error) : 'it ended without an error';
     this.#options.log.error('worker died', { worker, kind, reason, stack: error?.stack ?? '' });
+    // At the start whoever waits for the worker hears of it, and ends the process.
+    if (!this.#started) return;
     const now = this.#options.clock.now();
     this.#deaths = [...this.#deaths.filter(at => now - at < deathsAllowed.within), now];
     // A packet worker closes its sockets when an error ends it. When it is cut off it cannot, and the kernel goes on

@@ -73,7 +73,7 @@ export const errorTable = {
   },
   WORKER_DIED: {
     message: 'worker {worker} stopped by an error: {reason}',
-    remedy: 'It has been started again; report the stack trace in the log.',
+    remedy: 'Chorus starts it again while it runs. This is a fault in Chorus: report the stack trace in the log.',
     exit: exitCodes.software,
   },
   ZONE_UNREADABLE: {

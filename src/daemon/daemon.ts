@@ -1,0 +1,169 @@
+/** The running service: makes the parts, joins them, starts and stops them in order. */
+import { randomInt } from 'node:crypto';
+import { type ApiServer, startApi } from '#api/server.ts';
+import { loadConfigFile } from '#config/load.ts';
+import type { Snapshot } from '#config/snapshot.ts';
+import { warningsOf } from '#config/warnings.ts';
+import { systemClock } from '#health/clock.ts';
+import { systemDatagrams } from '#health/datagrams.ts';
+import { Health, type HealthEvent } from '#health/health.ts';
+import type { ChorusError } from '#kit/errors.ts';
+import type { Log } from '#kit/log.ts';
+import { version } from '#kit/version.ts';
+import { formatEndpoint } from '#net/address.ts';
+import { become, resolveAccount } from './account.ts';
+import { Configuration } from './configuration.ts';
+import { DaemonControl } from './control.ts';
+import { Crew } from './crew.ts';
+import type { LogSettings } from './log-sink.ts';
+import { chooseEngine, makeShared } from './memory.ts';
+import type { Parts } from './reading.ts';
+import { Slots } from './slots.ts';
+import { type SpawnThread, spawnThread } from './thread.ts';
+
+export type DaemonOptions = {
+  readonly file: string;
+  readonly log: Log;
+  readonly setLog: (settings: LogSettings) => void;
+  /** Called when the daemon cannot go on; the process must end with the error's exit code. */
+  readonly onFatal: (error: ChorusError) => void;
+  readonly spawn?: SpawnThread;
+};
+
+/** How often slots are swept and rates are sampled, in ms. */
+const tickEvery = 1000;
+
+export class Daemon {
+  readonly #log: Log;
+  readonly #parts: Parts;
+  readonly control: DaemonControl;
+  #api: ApiServer | null = null;
+  #timer: NodeJS.Timeout | null = null;
+
+  private constructor(parts: Parts, log: Log) {
+    this.#parts = parts;
+    this.#log = log;
+    this.control = new DaemonControl(parts, log);
+  }
+
+  /** Starts the service; clients are answered when this returns. Throws what stands in the way, as a ChorusError. */
+  static async start(options: DaemonOptions): Promise<Daemon> {
+    const { log, file } = options;
+    const startedAt = Date.now();
+    const snapshot = loadConfigFile(file);
+    options.setLog(snapshot.log);
+    for (const warning of warningsOf(snapshot)) log.warn('configuration', { warning });
+    const account = resolveAccount(snapshot.user, snapshot.group);
+    const { engine, reason } = chooseEngine(snapshot.engine);
+    if (reason !== null) log.warn('the batch engine cannot run here, using the loop engine', { reason });
+
+    const shared = makeShared(snapshot, engine);
+    const slots = new Slots(shared.board);
+    const crew = new Crew({
+      starts: shared.starts,
+      spawn: options.spawn ?? spawnThread,
+      clock: systemClock,
+      log,
+      onDeath: worker => forgetInFlight(shared.board.view(worker)),
+      onFatal: options.onFatal,
+    });
+    const health = new Health({
+      clock: systemClock,
+      random: bound => randomInt(bound),
+      datagrams: systemDatagrams,
+      setState: (slot, state) => shared.board.setState(slot, state),
+      onChange: event => tellChange(log, event),
+    });
+    const configuration = new Configuration({
+      load: () => loadConfigFile(file),
+      slots,
+      applyPlan: (plan, bound) => crew.apply(plan, bound),
+      onApplied: (applied, targets) => {
+        options.setLog(applied.log);
+        health.apply(targets);
+      },
+      log,
+      wall: () => Date.now(),
+    });
+    const { board, counters, cache, starts } = shared;
+    const workers = starts.length;
+    const daemon = new Daemon(
+      { startedAt, engine, workers, board, counters, cache, crew, health, configuration },
+      log,
+    );
+    try {
+      await crew.start();
+      await configuration.begin(snapshot, async () => {
+        if (snapshot.api) daemon.#api = await startApi(snapshot.api, daemon.control, log);
+        if (account && !become(account)) {
+          log.warn('not started as root, so `user` has no effect', { user: account.user });
+        }
+      });
+    } catch (error) {
+      await daemon.#end();
+      throw error;
+    }
+    daemon.#timer = setInterval(() => {
+      slots.sweep();
+      daemon.control.sample();
+    }, tickEvery);
+    daemon.control.sample();
+    daemon.#tellReady(snapshot);
+    return daemon;
+  }
+
+  /** Lets what is in flight finish, within `drain-timeout`, and ends all parts. */
+  async stop(): Promise<void> {
+    const { crew, configuration } = this.#parts;
+    this.control.stopping();
+    await configuration.close();
+    const timeout = configuration.running?.drainTimeout ?? 0;
+    const abandoned = await crew.drain(timeout);
+    if (abandoned > 0) this.#log.warn('queries given up at the end of drain-timeout', { queries: abandoned });
+    await this.#end();
+    this.#log.info('stopped');
+  }
+
+  /** Ends all threads at once. Synchronous, so that the process can exit next. */
+  kill(): void {
+    this.#parts.crew.kill();
+  }
+
+  async #end(): Promise<void> {
+    if (this.#timer) clearInterval(this.#timer);
+    this.#parts.health.stop();
+    this.#parts.crew.kill();
+    await this.#api?.close();
+  }
+
+  #tellReady(snapshot: Snapshot): void {
+    for (const granted of this.#parts.crew.granted()) {
+      if (granted.receiveBuffer >= snapshot.receiveBuffer) continue;
+      this.#log.warn('the kernel granted a smaller receive buffer; raise net.core.rmem_max', {
+        listener: formatEndpoint(granted),
+        granted: granted.receiveBuffer,
+        wanted: snapshot.receiveBuffer,
+      });
+    }
+    this.#log.info('ready', {
+      version,
+      listen: snapshot.listen.map(formatEndpoint).join(','),
+      engine: this.#parts.engine,
+      workers: this.#parts.workers,
+      api: this.#api ? formatEndpoint(this.#api.endpoint) : 'off',
+      pid: process.pid,
+      // Since the process began, not this code.
+      ms: Math.round(process.uptime() * 1000),
+    });
+  }
+}
+
+/** Zeroes the queries in flight of a dead worker; its latencies stay as a first guess. */
+function forgetInFlight(view: Int32Array): void {
+  for (let at = 0; at < view.length; at += 2) view[at] = 0;
+}
+
+function tellChange(log: Log, { pool, backend, from, to, reason }: HealthEvent): void {
+  const level = to === 'down' ? 'warn' : 'info';
+  log[level]('backend changed', { pool, backend, from, to, reason });
+}

@@ -1,0 +1,92 @@
+/** Gathers one moment of the running daemon, for status and metrics. */
+import { readFileSync } from 'node:fs';
+import type { Board } from '#balance/board.ts';
+import type { Cache } from '#cache/cache.ts';
+import type { Snapshot } from '#config/snapshot.ts';
+import { frontCounters } from '#front/counters.ts';
+import type { Health } from '#health/health.ts';
+import { readKernelUdp } from '#insight/kernel.ts';
+import type { Engine, ListenerReading, Reading } from '#insight/reading.ts';
+import { version } from '#kit/version.ts';
+import { netCounters } from '#net/counters.ts';
+import type { Configuration } from './configuration.ts';
+import type { Crew } from './crew.ts';
+import { frontRow, netRow } from './rows.ts';
+
+/** The parts of the daemon that a reading is gathered from. */
+export type Parts = {
+  /** Time of day in ms since 1970. */
+  readonly startedAt: number;
+  readonly engine: Engine;
+  readonly workers: number;
+  readonly board: Board;
+  readonly counters: SharedArrayBuffer;
+  readonly cache: Cache | null;
+  readonly crew: Crew;
+  readonly health: Health;
+  readonly configuration: Configuration;
+};
+
+/** What is true now. Throws before the first snapshot is in force. */
+export function takeReading(parts: Parts): Reading {
+  const { configuration, health, crew, counters, workers, board } = parts;
+  const snapshot = configuration.running;
+  if (!snapshot) throw new Error('no configuration is in force yet');
+  const { generation, applied, refused, lastReload } = configuration;
+  const processor = process.cpuUsage();
+  const memory = process.memoryUsage.rss();
+  const each = Array.from({ length: workers }, (_, worker) => worker);
+  const failOpen = new Map(health.pools().map(pool => [pool.pool, pool.failOpen]));
+  return {
+    at: Date.now(),
+    startedAt: parts.startedAt,
+    version,
+    identity: snapshot.identity,
+    workers,
+    generation,
+    configFile: snapshot.file,
+    reloads: { applied, refused, last: lastReload },
+    listeners: listenersOf(snapshot, crew, parts.engine),
+    pools: snapshot.pools.map(({ name, policy }) => ({
+      name,
+      policy,
+      failOpen: failOpen.get(name) ?? false,
+    })),
+    backends: backendsOf(snapshot, health),
+    board,
+    counters: [
+      { set: frontCounters, rows: each.map(worker => frontRow(counters, worker)) },
+      { set: netCounters, rows: each.map(worker => netRow(counters, worker, workers)) },
+    ],
+    cache: snapshot.cache ? (parts.cache?.stats() ?? null) : null,
+    kernel: readKernelUdp(path => readFileSync(path, 'latin1')),
+    memory: { resident: memory, heapUsed: process.memoryUsage().heapUsed },
+    processor: { user: processor.user / 1e6, system: processor.system / 1e6 },
+  };
+}
+
+function listenersOf(snapshot: Snapshot, crew: Crew, engine: Engine): ListenerReading[] {
+  const granted = crew.granted();
+  return snapshot.listen.flatMap(({ address, port }): ListenerReading[] => {
+    const receiveBuffers = granted
+      .filter(at => at.address === address && at.port === port)
+      .map(at => at.receiveBuffer);
+    return [
+      { address, port, protocol: 'udp', engine, receiveBuffers },
+      { address, port, protocol: 'tcp', engine: 'loop', receiveBuffers: [] },
+    ];
+  });
+}
+
+/** Health's report in the order of the configuration, with configured weights. */
+function backendsOf(snapshot: Snapshot, health: Health): Reading['backends'] {
+  const reports = new Map(
+    health.report().map(report => [JSON.stringify([report.pool, report.backend]), report]),
+  );
+  return snapshot.pools.flatMap(pool =>
+    pool.backends.flatMap(({ name, weight }) => {
+      const report = reports.get(JSON.stringify([pool.name, name]));
+      return report ? [{ ...report, weight }] : [];
+    }),
+  );
+}
