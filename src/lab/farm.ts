@@ -2,11 +2,12 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as after } from 'node:timers/promises';
-import { ChorusError, reasonOf } from '#kit/errors.ts';
+import { ChorusError, exitCodes, reasonOf } from '#kit/errors.ts';
 import { formatEndpoint } from '#net/address.ts';
 import { Child } from './child.ts';
 import { type FarmNode, type FarmPlan, farmConfig } from './farm-config.ts';
 import { askStatus } from './farm-status.ts';
+import { freePortFrom } from './free-port.ts';
 
 /** How long a process may take to start, in ms. */
 const startPatience = 20_000;
@@ -17,7 +18,15 @@ const nodePatience = 2000;
 /** Lines of a log that are shown when a process fails. */
 const shownLines = 12;
 
-export type FarmOptions = FarmPlan & {
+/** Address of nodes, and the first port that is tried. */
+const nodeAddress = '127.0.0.1';
+const firstPort = 5401;
+/** Ports that are tried for a node, when others take them first. */
+const portTries = 5;
+
+export type FarmOptions = Omit<FarmPlan, 'nodes'> & {
+  /** Names of the nodes. */
+  readonly names: readonly string[];
   /** For logs, made where it is not there. */
   readonly folder: string;
   /** Where the configuration is written. */
@@ -62,25 +71,27 @@ export class Farm {
   /** Starts the nodes, then the front, and waits until all answer. Throws FARM_FAILED, with nothing left running. */
   static async start(options: FarmOptions, signal: AbortSignal): Promise<Farm> {
     mkdirSync(options.folder, { recursive: true });
-    try {
-      writeFileSync(options.configFile, farmConfig(options));
-    } catch (error) {
-      throw new ChorusError('USAGE', { reason: `cannot write ${options.configFile}: ${reasonOf(error)}` });
-    }
     const children: Child[] = [];
+    const started = (child: Child) => {
+      children.push(child);
+      return child;
+    };
     try {
-      const slots = options.nodes.map(node => {
-        const child = startNode(node, options);
-        children.push(child);
-        return { node, child, ended: null };
-      });
-      for (const { node, child } of slots) {
-        const ready = () => child.lastLines(1).some(line => line.startsWith(`node ${node.name} answers`));
-        await waitFor(`node ${node.name}`, child, ready, signal);
+      const slots: Slot[] = [];
+      const ports = new Ports([options.api.port, ...options.listen.map(({ port }) => port)]);
+      for (const name of options.names) {
+        const node = { name, address: nodeAddress, port: await ports.next() };
+        slots.push({ node, child: started(startNode(node, options)), ended: null });
       }
+      for (const slot of slots) {
+        for (let tries = 1; !(await nodeReady(slot, signal, tries < portTries)); tries++) {
+          slot.node = { ...slot.node, port: await ports.next() };
+          slot.child = started(startNode(slot.node, options));
+        }
+      }
+      writeConfig(options, slots);
       const log = join(options.folder, 'front.log');
-      const front = new Child(['serve', '--config', options.configFile], log);
-      children.push(front);
+      const front = started(new Child(['serve', '--config', options.configFile], log));
       const ready = () =>
         askStatus(options.api).then(
           () => true,
@@ -144,6 +155,41 @@ function startNode(node: FarmNode, { folder, faults }: FarmOptions): Child {
   const more = fault === undefined ? [] : ['--fault', fault];
   const args = ['node', '--listen', formatEndpoint(node), '--name', node.name, ...more];
   return new Child(args, join(folder, `${node.name}.log`));
+}
+
+/** Hands out ports that are free for UDP and TCP, each once. */
+class Ports {
+  readonly #taken: Set<number>;
+  #from = firstPort;
+
+  constructor(taken: readonly number[]) {
+    this.#taken = new Set(taken);
+  }
+
+  async next(): Promise<number> {
+    const port = await freePortFrom(nodeAddress, this.#from, this.#taken);
+    if (port === undefined)
+      throw new ChorusError('FARM_FAILED', { reason: `no port from ${firstPort} on is free` });
+    this.#from = port + 1;
+    return port;
+  }
+}
+
+/** Waits until a node answers; false when another program took its port first, and it may try another. */
+async function nodeReady({ node, child }: Slot, signal: AbortSignal, mayTryAgain: boolean): Promise<boolean> {
+  const answers = () => child.lastLines(1).some(line => line.startsWith(`node ${node.name} answers`));
+  const lostPort = () => mayTryAgain && child.end === `exit code ${exitCodes.unavailable}`;
+  await waitFor(`node ${node.name}`, child, () => answers() || lostPort(), signal);
+  return !lostPort();
+}
+
+function writeConfig(options: FarmOptions, slots: readonly Slot[]): void {
+  const { listen, api, configFile } = options;
+  try {
+    writeFileSync(configFile, farmConfig({ listen, api, nodes: slots.map(({ node }) => node) }));
+  } catch (error) {
+    throw new ChorusError('USAGE', { reason: `cannot write ${configFile}: ${reasonOf(error)}` });
+  }
 }
 
 async function waitFor(

@@ -6,9 +6,9 @@ import { join } from 'node:path';
 import { ChorusError } from '#kit/errors.ts';
 import { type Endpoint, formatEndpoint } from '#net/address.ts';
 import { Farm } from './farm.ts';
-import { type FarmNode, nodeNames } from './farm-config.ts';
+import { nodeNames } from './farm-config.ts';
 import { askStatus, type FarmStatus } from './farm-status.ts';
-import { freePortFrom, freeTcp, freeUdp } from './free-port.ts';
+import { freeTcp, freeUdp } from './free-port.ts';
 import { type Load, startLoad } from './load.ts';
 import { hasIpv6Loopback } from './loopback.ts';
 import { changes, drawScreen, type Paint, type Scene, summary } from './screen.ts';
@@ -16,8 +16,6 @@ import { openTerminal, type Terminal } from './terminal.ts';
 
 const v4 = '127.0.0.1';
 const v6 = '::1';
-/** First port that is tried for a node. */
-const firstNodePort = 5401;
 const redrawEvery = 1000;
 const summaryEvery = 10_000;
 const eventsShown = 5;
@@ -63,15 +61,15 @@ export async function runUp(options: UpOptions, world: UpWorld): Promise<void> {
   const say = (text: string) => output.write(`${text}\n`);
   let show: (text: string) => void = say;
   try {
-    const nodes = await placeNodes(options.nodes, options);
+    const names = nodeNames.slice(0, options.nodes);
     const configFile = options.configFile ?? join(folder, 'chorus.yaml');
     if (addresses.length === 1) say('This machine has no IPv6: the front listens on IPv4 only.');
-    say(`Starting ${nodes.length} nodes and the front; configuration ${configFile}`);
+    say(`Starting ${names.length} nodes and the front; configuration ${configFile}`);
     const farm = await Farm.start(
       {
         listen,
         api,
-        nodes,
+        names,
         folder,
         configFile,
         faults: options.faults,
@@ -204,24 +202,6 @@ async function requireFree(listen: readonly Endpoint[], api: Endpoint): Promise<
     await demand(at, 'TCP', freeTcp, '--port PORT');
   }
   await demand(api, 'TCP', freeTcp, '--api PORT');
-}
-
-async function placeNodes(count: number, options: UpOptions): Promise<FarmNode[]> {
-  const taken = new Set([options.port, options.apiPort]);
-  const nodes: FarmNode[] = [];
-  for (const name of nodeNames.slice(0, count)) {
-    const port = await freePortFrom(v4, firstNodePort + nodes.length, taken);
-    if (port === undefined) {
-      throw new ChorusError('FARM_PORT_IN_USE', {
-        address: `${v4} from ${firstNodePort} on`,
-        protocol: 'UDP',
-        option: '',
-      });
-    }
-    taken.add(port);
-    nodes.push({ name, address: v4, port });
-  }
-  return nodes;
 }
 
 /** A label that makes the names of this run differ from those of the last. */
