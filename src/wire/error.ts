@@ -24,10 +24,13 @@ export class WireError extends Error {
   override readonly name = 'WireError';
   readonly code: WireErrorCode;
   readonly offset: number;
+  /** The message without the offset. */
+  readonly detail: string;
 
   constructor(code: WireErrorCode, offset: number, detail: string) {
     super(`${detail} (${code === 'TEXT' ? 'character' : 'byte'} ${offset})`);
     this.code = code;
     this.offset = offset;
+    this.detail = detail;
   }
 }

@@ -174,7 +174,7 @@ test('packets cut at any place and changed at any octet give WireError or a mess
   for (const { hex } of goldenMessages) {
     const bytes = fromHex(hex);
     for (let length = 0; length < bytes.length; length++) judge(bytes.subarray(0, length));
-    for (let at = 0; at < bytes.length; at += 3) {
+    for (let at = 0; at < bytes.length; at += 7) {
       const copy = bytes.slice();
       copy[at] = (copy[at]! * 7 + at) & 0xff;
       if (judge(copy)) decoded++;

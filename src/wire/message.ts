@@ -13,7 +13,8 @@ import { Reader } from './reader.ts';
 import { classes, opcodes, typeCode, types } from './types.ts';
 import { Writer } from './writer.ts';
 
-export type { Edns } from './edns/edns.ts';
+export { type Edns, findOption } from './edns/edns.ts';
+export type { EdnsOption } from './edns/registry.ts';
 export type { RData } from './rdata/registry.ts';
 
 /** `name` is an absolute presentation name. */

@@ -81,6 +81,18 @@ test('pointers go backwards, and only so', () => {
   assert.throws(() => formatName(wire(1, 'a', 0xc0, 4, 1, 'b', 0xc0, 0), 4), fails('POINTER'));
 });
 
+test('a chain of pointers ends at the number of labels a name can have', () => {
+  const chain = (pointers: number) => {
+    const links = Array.from({ length: pointers }, (_, i) => [
+      0xc0 | ((2 * i - 1) >> 8),
+      (2 * i - 1) & 0xff,
+    ]).slice(1);
+    return Uint8Array.from([0, 0xc0, 0, ...links.flat()]);
+  };
+  assert.equal(formatName(chain(127), 1 + 2 * 126), '.');
+  assert.throws(() => formatName(chain(128), 1 + 2 * 127), fails('POINTER'));
+});
+
 test('what is cut off or of an unknown kind is refused where it is', () => {
   for (const bytes of [wire(), wire(3, 'ab'), wire(1, 'a'), wire(0xc0)]) {
     assert.throws(() => formatName(bytes), fails('TRUNCATED'));

@@ -10,6 +10,9 @@ export const maxName = 255;
 /** Most octets of a label (RFC 1035 section 2.3.4). */
 export const maxLabel = 63;
 
+/** Most pointers in a name: as many as it can have labels. Chains of pointers alone would cost time for nothing. */
+const maxJumps = 127;
+
 const dot = 0x2e;
 const backslash = 0x5c;
 
@@ -50,11 +53,19 @@ export function parseName(text: string, origin?: Uint8Array, at = 0): Uint8Array
       continue;
     }
     const from = i;
+    let numbered = false;
     if (octet === backslash) {
       octet = escapedOctet(text, i + 1, at);
-      i += isDigit(text.charCodeAt(i + 1)) ? 3 : 1;
+      numbered = isDigit(text.charCodeAt(i + 1));
+      i += numbered ? 3 : 1;
     }
-    if (octet > 0xff) throw new WireError('TEXT', at + from, 'a name has a character that is not an octet');
+    if (octet > 0x7f && !numbered) {
+      throw new WireError(
+        'TEXT',
+        at + from,
+        `the name "${text}" has a character beyond ASCII: write it as xn-- or \\DDD`,
+      );
+    }
     length++;
     if (start + length >= maxName)
       throw new WireError('NAME', at + from, `a name has more than ${maxName} octets`);
@@ -72,7 +83,7 @@ export function parseName(text: string, origin?: Uint8Array, at = 0): Uint8Array
 
 const rootWire = Uint8Array.of(0);
 
-/** The octet that the escape after a backslash means: `\DDD` or `\X` (RFC 1035 section 5.1). */
+/** The octet that the escape at `i`, after a backslash, means: `\DDD` or `\X` (RFC 1035 section 5.1). */
 export function escapedOctet(text: string, i: number, at = 0): number {
   const first = text.charCodeAt(i);
   if (Number.isNaN(first)) throw new WireError('TEXT', at + i, 'a backslash escapes nothing');
@@ -84,7 +95,8 @@ export function escapedOctet(text: string, i: number, at = 0): number {
   return Number(digits);
 }
 
-function isDigit(code: number): boolean {
+/** Whether a character code is that of 0 to 9. */
+export function isDigit(code: number): boolean {
   return code >= 0x30 && code <= 0x39;
 }
 
@@ -144,6 +156,7 @@ function readName(bytes: Uint8Array, at: number, end: number, pointers: boolean,
   let run = at;
   let bound = end;
   let used = 0;
+  let jumps = 0;
   for (;;) {
     if (at >= bound) throw new WireError('TRUNCATED', at, 'a name runs past its end');
     const length = bytes[at]!;
@@ -158,6 +171,7 @@ function readName(bytes: Uint8Array, at: number, end: number, pointers: boolean,
           `a compression pointer to ${target} does not point backwards to a name`,
         );
       }
+      if (++jumps > maxJumps) throw new WireError('POINTER', at, `a name has more than ${maxJumps} pointers`);
       if (next < 0) next = at + 2;
       run = at = target;
       bound = bytes.length;

@@ -1,7 +1,7 @@
 /** Texts of octets: character-strings, hexadecimal, base64 and base32hex as zone files write them. */
 
 import { WireError } from './error.ts';
-import { escapedOctet } from './name.ts';
+import { escapedOctet, isDigit } from './name.ts';
 
 /** A character-string in quotes: `"` and `\` escaped, what is not printable as \DDD (RFC 1035 section 5.1). */
 export function formatString(octets: string): string {
@@ -20,26 +20,27 @@ export function formatBare(octets: string): string {
   return text;
 }
 
-/** The octet string that a text with escapes means. @throws WireError TEXT. */
+/** The octet string that a text with escapes means; characters beyond ASCII stand for their UTF-8. @throws WireError TEXT. */
 export function parseOctets(text: string, at = 0): string {
   if (!/[^ -[\]-~]/.test(text)) return text;
   let octets = '';
   for (let i = 0; i < text.length; i++) {
-    let code = text.charCodeAt(i);
-    if (code === 0x5c) {
-      code = escapedOctet(text, i + 1, at);
-      i += text.charCodeAt(i + 1) >= 0x30 && text.charCodeAt(i + 1) <= 0x39 ? 3 : 1;
+    const escaped = text[i] === '\\';
+    if (escaped) i++;
+    if (escaped && isDigit(text.charCodeAt(i))) {
+      octets += String.fromCharCode(escapedOctet(text, i, at));
+      i += 2;
+      continue;
     }
-    if (code > 0xff) {
-      // Characters beyond ASCII in a zone file stand for their UTF-8 octets.
-      const point = text.codePointAt(i) ?? 0xfffd;
-      for (const octet of new TextEncoder().encode(String.fromCodePoint(point)))
-        octets += String.fromCharCode(octet);
-      if (point > 0xffff) i++;
-    } else octets += String.fromCharCode(code);
+    const point = text.codePointAt(i);
+    if (point === undefined) throw new WireError('TEXT', at + i, 'a backslash escapes nothing');
+    for (const octet of utf8.encode(String.fromCodePoint(point))) octets += String.fromCharCode(octet);
+    if (point > 0xffff) i++;
   }
   return octets;
 }
+
+const utf8 = new TextEncoder();
 
 /** Hexadecimal in upper case; empty for none. */
 export function formatHex(bytes: Uint8Array): string {

@@ -82,12 +82,8 @@ export class Tokens {
   /** Completes relative names; wire form. */
   readonly origin: Uint8Array | undefined;
 
-  /** Stands before the text of errors. */
-  readonly #where: string;
-
-  constructor(tokens: readonly Token[], origin?: Uint8Array, where = '') {
+  constructor(tokens: readonly Token[], origin?: Uint8Array) {
     this.#tokens = tokens;
-    this.#where = where;
     const last = tokens.at(-1);
     this.#end = last ? last.at + last.text.length : 0;
     this.origin = origin;
@@ -156,6 +152,6 @@ export class Tokens {
 
   /** @throws WireError TEXT. */
   fail(detail: string, at = this.at): never {
-    throw new WireError('TEXT', at, this.#where + detail);
+    throw new WireError('TEXT', at, detail);
   }
 }

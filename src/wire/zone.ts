@@ -1,3 +1,4 @@
+import { WireError } from './error.ts';
 import type { ResourceRecord } from './message.ts';
 import { formatName, parseName } from './name.ts';
 import { parseSeconds } from './rdata/field.ts';
@@ -14,34 +15,40 @@ import { classes } from './types.ts';
  * @throws WireError TEXT with the line in its message, or NAME for a name beyond the limits.
  */
 export function parseZone(text: string, origin = '.'): ResourceRecord[] {
-  const records: ResourceRecord[] = [];
-  let base = parseName(origin);
-  let defaultTtl: number | undefined;
-  let last: ResourceRecord | undefined;
+  const zone: Zone = { records: [], origin: parseName(origin), ttl: undefined };
   for (const entry of entriesOf(text)) {
-    const from = new Tokens(entry.tokens, base, `line ${entry.line}: `);
-    const directive = directiveOf(entry);
-    if (directive === '$ORIGIN') {
-      from.word('');
-      base = parseName(from.name('the origin'));
-      from.finish();
-    } else if (directive === '$TTL') {
-      from.word('');
-      const at = from.at;
-      defaultTtl = parseSeconds(from.word('the TTL')) ?? from.fail('$TTL needs a number of seconds', at);
-      from.finish();
-    } else if (directive) {
-      from.fail(`${directive} is not taken here`);
-    } else {
-      const name = entry.blank
-        ? (last?.name ?? from.fail('the first record has no owner'))
-        : from.name('the owner');
-      const ttl = defaultTtl ?? last?.ttl;
-      last = readRecordText(from, { name, ttl, class: last?.class ?? classes.IN });
-      records.push(last);
+    try {
+      readEntry(zone, entry);
+    } catch (error) {
+      if (!(error instanceof WireError)) throw error;
+      throw new WireError(error.code, error.offset, `line ${entry.line}: ${error.detail}`);
     }
   }
-  return records;
+  return zone.records;
+}
+
+/** What has been read so far. */
+type Zone = { readonly records: ResourceRecord[]; origin: Uint8Array; ttl: number | undefined };
+
+function readEntry(zone: Zone, entry: Entry): void {
+  const from = new Tokens(entry.tokens, zone.origin);
+  const directive = directiveOf(entry);
+  if (!directive) {
+    const last = zone.records.at(-1);
+    const name = entry.blank
+      ? (last?.name ?? from.fail('the first record has no owner'))
+      : from.name('the owner');
+    const ttl = zone.ttl ?? last?.ttl;
+    zone.records.push(readRecordText(from, { name, ttl, class: last?.class ?? classes.IN }));
+    return;
+  }
+  from.word(directive);
+  if (directive === '$ORIGIN') zone.origin = parseName(from.name('the origin'));
+  else if (directive === '$TTL') {
+    const at = from.at;
+    zone.ttl = parseSeconds(from.word('the TTL')) ?? from.fail('$TTL needs a number of seconds', at);
+  } else from.fail(`${directive} is not taken here`, 0);
+  from.finish();
 }
 
 function directiveOf({ tokens, blank }: Entry): string | undefined {

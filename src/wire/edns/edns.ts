@@ -43,3 +43,13 @@ export function writeEdns(to: Writer, edns: Edns, upperRcode: number): void {
     for (const option of edns.options) writeOption(to, option);
   });
 }
+
+/** The first option of a kind. */
+export function findOption<K extends EdnsOption['kind']>(
+  edns: Edns | undefined,
+  kind: K,
+): Extract<EdnsOption, { readonly kind: K }> | undefined {
+  const isKind = (option: EdnsOption): option is Extract<EdnsOption, { readonly kind: K }> =>
+    option.kind === kind;
+  return edns?.options.find(isKind);
+}
