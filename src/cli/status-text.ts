@@ -1,0 +1,125 @@
+/** The status for people: tables of what the API tells. Pure. */
+import type { BackendStatus, PoolStatus, Status } from '#insight/status.ts';
+import { type Colour, paint, table } from './command.ts';
+
+const stateColours: Readonly<Record<string, Colour>> = {
+  up: 'green',
+  starting: 'cyan',
+  suspect: 'yellow',
+  draining: 'yellow',
+  down: 'red',
+  disabled: 'red',
+};
+
+/** Bytes in the unit that suits them. */
+export function formatBytes(bytes: number): string {
+  const units = ['B', 'KiB', 'MiB', 'GiB', 'TiB'];
+  let value = bytes;
+  let unit = 0;
+  while (value >= 1024 && unit < units.length - 1) {
+    value /= 1024;
+    unit++;
+  }
+  return `${unit === 0 || value >= 100 ? Math.round(value) : Number(value.toFixed(1))} ${units[unit]}`;
+}
+
+/** A whole number with commas between thousands. */
+export function formatCount(value: number): string {
+  return Math.round(value).toLocaleString('en-US');
+}
+
+/** A share of 1 in percent. */
+export function formatShare(share: number): string {
+  return `${(share * 100).toFixed(1)}%`;
+}
+
+/** A length of time in its two largest units: "3d 4h", "12s". */
+export function formatAge(seconds: number): string {
+  const units: readonly (readonly [string, number])[] = [
+    ['d', 86_400],
+    ['h', 3600],
+    ['m', 60],
+    ['s', 1],
+  ];
+  let rest = Math.max(0, Math.round(seconds));
+  const parts: string[] = [];
+  for (const [unit, size] of units) {
+    const count = Math.floor(rest / size);
+    rest -= count * size;
+    if (count > 0 || parts.length > 0 || unit === 's') parts.push(`${count}${unit}`);
+  }
+  return parts.slice(0, 2).join(' ');
+}
+
+/** All backends of all pools. `now` is the time of day in ms since 1970. */
+export function backendTable(pools: readonly PoolStatus[], now: number): string {
+  const head = [
+    'BACKEND',
+    'ADDRESS',
+    'STATE',
+    'FOR',
+    'QUERIES/S',
+    'FAIL/S',
+    'P50 MS',
+    'P99 MS',
+    'WAITING',
+    'WHY',
+  ];
+  const rows = pools.flatMap(pool => pool.backends.map(backend => backendRow(pool, backend, now)));
+  return table([head.map(cell => paint('dim', cell)), ...rows], [4, 5, 6, 7, 8]);
+}
+
+function backendRow(pool: PoolStatus, backend: BackendStatus, now: number): string[] {
+  const { address, port, state, latencyMs } = backend;
+  const figure = (value: number | null) => (value === null ? '–' : value.toFixed(1));
+  return [
+    `${pool.name}/${backend.name}`,
+    address.includes(':') ? `[${address}]:${port}` : `${address}:${port}`,
+    paint(stateColours[state] ?? 'dim', state),
+    formatAge((now - Date.parse(backend.since)) / 1000),
+    formatCount(backend.queriesPerSecond),
+    formatCount(backend.failuresPerSecond),
+    figure(latencyMs.p50),
+    figure(latencyMs.p99),
+    formatCount(backend.outstanding),
+    backend.reason,
+  ];
+}
+
+/** The whole status. `now` is the time of day in ms since 1970. */
+export function statusText(status: Status, now: number): string {
+  const { clients, cache, config } = status;
+  const answers = Object.entries(clients.byRcode)
+    .filter(([, count]) => count > 0)
+    .map(([rcode, count]) => `${formatCount(count)} ${rcode}`);
+  const lines = [
+    `${paint('bold', status.identity)}: Chorus ${status.version}, up ${formatAge(status.uptimeSeconds)}, ${status.workers} ${status.workers === 1 ? 'worker' : 'workers'}, ${formatBytes(status.memory.residentBytes)}`,
+    `configuration  ${config.file}, generation ${config.generation}`,
+    `clients        ${formatCount(clients.queriesPerSecond)} queries/s, ${formatCount(clients.queries)} since the start`,
+    `answers        ${answers.length === 0 ? 'none yet' : answers.join(', ')}`,
+    `cache          ${cache ? `${formatShare(cache.hitRatio ?? 0)} hits, ${formatCount(cache.entries)} answers in ${formatBytes(cache.usedBytes)} of ${formatBytes(cache.memoryBytes)}` : 'off'}`,
+  ];
+  if (config.lastReload && !config.lastReload.applied) {
+    lines.push(
+      paint('red', `last reload    refused at ${config.lastReload.at}: ${config.lastReload.message}`),
+    );
+  }
+  lines.push(...listenerLines(status), '');
+  for (const pool of status.pools) {
+    const open = pool.failOpen ? paint('red', ' – no backend serves, those that are down are tried') : '';
+    lines.push(`pool ${paint('bold', pool.name)}, ${pool.policy}${open}`);
+  }
+  lines.push(backendTable(status.pools, now));
+  return lines.join('\n');
+}
+
+function listenerLines({ listeners }: Status): string[] {
+  const rows = listeners.map(({ address, port, protocol, engine, receiveBufferBytes, kernelDrops }) => {
+    const place = address.includes(':') ? `[${address}]:${port}` : `${address}:${port}`;
+    const buffer = receiveBufferBytes === null ? '' : `buffer ${formatBytes(receiveBufferBytes)}`;
+    const drops = kernelDrops === null ? '' : `${formatCount(kernelDrops)} dropped by the kernel`;
+    const lost = (kernelDrops ?? 0) > 0 ? paint('yellow', drops) : drops;
+    return ['listener     ', `${place} ${protocol}`, engine, buffer, lost];
+  });
+  return rows.length === 0 ? [] : [table(rows)];
+}
