@@ -2,8 +2,9 @@
  * What the main thread and the workers say to each other. A worker is a thread with one front; main tells it snapshots in
  * two steps, so that a snapshot is in force in all of them or in none.
  */
-import type { ErrorCode } from '#kit/errors.ts';
+
 import type { Plan } from '#front/plan.ts';
+import type { ErrorCode } from '#kit/errors.ts';
 
 /** An address and port where clients ask, UDP and TCP. IPv6 without brackets. */
 export type ListenAddress = { readonly address: string; readonly port: number };
@@ -76,4 +77,9 @@ export type FromWorker =
   | { readonly kind: 'committed'; readonly worker: number; readonly generation: number }
   | { readonly kind: 'drained'; readonly worker: number; readonly abandoned: number }
   | { readonly kind: 'pong'; readonly worker: number }
-  | { readonly kind: 'log'; readonly worker: number; readonly level: 'info' | 'warn' | 'error'; readonly text: string };
+  | {
+      readonly kind: 'log';
+      readonly worker: number;
+      readonly level: 'info' | 'warn' | 'error';
+      readonly text: string;
+    };
