@@ -74,7 +74,9 @@ async function read(options: Options) {
     }
   }
   const { port, api: apiPort, nodes, load, configOut } = options;
-  const chorus = process.env.npm_lifecycle_event === undefined ? 'chorus' : 'bin/chorus';
+  // Shells tell how the command was typed; npm does not.
+  const typed = process.env._ ?? '';
+  const chorus = /(^|\/)chorus$/.test(typed) ? typed : 'bin/chorus';
   const common = { port, apiPort, nodes, load, restartAfter, faults, chorus };
   return configOut === undefined ? common : { ...common, configFile: configOut };
 }

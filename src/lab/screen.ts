@@ -25,6 +25,8 @@ export type Scene = {
   readonly chorus: string;
 };
 
+const good: ReadonlySet<string> = new Set(['starting', 'up']);
+
 const stateColours = { up: 'green', starting: 'cyan', suspect: 'yellow', down: 'red' } as const;
 
 /** The whole screen. */
@@ -61,14 +63,14 @@ export function summary(scene: Scene): string {
   return parts.join(' · ');
 }
 
-/** A line for each node whose state changed between two tellings. */
+/** A line for each node whose state changed between two tellings. At the first, a good state is no news. */
 export function changes(before: FarmStatus | null, after: FarmStatus): string[] {
   const old = new Map(
     before?.pools.flatMap(pool => pool.backends).map(backend => [backend.name, backend.state]),
   );
   return after.pools
     .flatMap(pool => pool.backends)
-    .filter(backend => old.get(backend.name) !== backend.state)
+    .filter(({ name, state }) => state !== (old.get(name) ?? (good.has(state) ? state : undefined)))
     .map(
       ({ name, state, reason }) =>
         `${name} is ${state}${old.has(name) ? `, was ${old.get(name)}` : ''}: ${reason}`,

@@ -144,9 +144,10 @@ class Show {
     while (!signal.aborted) {
       const status = await askStatus(this.#farm.options.api).catch(() => null);
       if (signal.aborted) break;
-      if (status) for (const change of changes(this.#status, status)) this.event(change);
       // A front that does not tell for once keeps the states last seen, so that they are not told twice.
-      this.#status = status ?? this.#status;
+      const before = this.#status;
+      this.#status = status ?? before;
+      if (status) for (const change of changes(before, status)) this.event(change);
       if (this.#terminal) this.#draw();
       else if (Date.now() - summed >= summaryEvery) {
         summed = Date.now();
