@@ -5,9 +5,10 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { codec } from './codec.ts';
 import { corpusOf, fuzzTarget, type Target } from './harness.ts';
+import { scan } from './scan.ts';
 import { zone } from './zone.ts';
 
-for (const target of [codec, zone]) {
+for (const target of [codec, scan, zone]) {
   for (const [file, input] of corpusOf(target.name)) {
     test(`${target.name} stands ${file}`, () => void target.judge(input));
   }
