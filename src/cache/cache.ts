@@ -408,7 +408,8 @@ export class Cache {
     for (let i = 0; i < scan.nameLength; i++) mine[answer + 12 + i] = fold[u8[at + 12 + i]!]!;
     // A kept answer is not authoritative (RFC 1034 4.3.2 step 4, RFC 2181 5.4.1).
     mine[answer + 2] = mine[answer + 2]! & ~4;
-    // No TTL lives on longer than the entry: with the cap on TTLs, all count down to a common end at most.
+    // A negative answer's SOA says how long it holds (RFC 2308 5); other records keep their own TTLs.
+    const most = scan.matching === 0 ? ttl : 0x7fffffff;
     let p = answer + length;
     for (let i = 0; i < scan.ttlCount; i++) {
       const field = scan.ttls[i]!;
@@ -417,7 +418,7 @@ export class Cache {
       const f = answer + field;
       const own = ((mine[f]! << 24) | (mine[f + 1]! << 16) | (mine[f + 2]! << 8) | mine[f + 3]!) >>> 0;
       // Below `ttl` only when a least TTL is configured; above 2^31−1 it means 0 (RFC 2181 8).
-      if (own < ttl || own > 0x7fffffff) this.#putTtl(f, ttl);
+      if (own < ttl || own > most) this.#putTtl(f, ttl);
     }
     for (let i = 0; i < query.ecsLength; i++) mine[p + i] = queryBytes[query.ecsAt + i]!;
     Atomics.add(words, head.entries, 1);

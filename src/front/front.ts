@@ -454,7 +454,8 @@ export class Front {
   #ask(entry: number, excluded: number, now: number): void {
     const table = this.#table;
     const slot = this.#pick(table.nameAt(entry), table.get(entry, field.nameLength), excluded);
-    if (slot < 0) this.#fail(entry, extendedError.noReachableAuthority);
+    if (slot < 0)
+      this.#fail(entry, excluded < 0 ? extendedError.noReachableAuthority : extendedError.networkError);
     else this.#send(entry, slot, this.#egress.datagramChannel(slot), now);
   }
 
