@@ -1,6 +1,6 @@
 /** The running service: makes the parts, joins them, starts and stops them in order. */
 import { randomInt } from 'node:crypto';
-import { type ApiServer, startApi } from '#api/server.ts';
+import type { ApiServer } from '#api/server.ts';
 import { loadConfigFile } from '#config/load.ts';
 import type { Snapshot } from '#config/snapshot.ts';
 import { warningsOf } from '#config/warnings.ts';
@@ -92,9 +92,15 @@ export class Daemon {
       log,
     );
     try {
-      await crew.start();
+      const started = crew.start();
+      // Loaded while the threads start.
+      const apiServer = snapshot.api && import('#api/server.ts');
+      await started;
       await configuration.begin(snapshot, async () => {
-        if (snapshot.api) daemon.#api = await startApi(snapshot.api, daemon.control, log);
+        if (snapshot.api && apiServer) {
+          const { startApi } = await apiServer;
+          daemon.#api = await startApi(snapshot.api, daemon.control, log);
+        }
         if (account && !become(account)) {
           log.warn('not started as root, so `user` has no effect', { user: account.user });
         }
