@@ -59,7 +59,11 @@ describe('dig prints', requires('dig'), () => {
         const words = ['q.t', 'TYPE65000', ...(klass === 'ANY' ? [] : [klass])];
         const text = await dig('+noedns', '+noall', '+answer', ...words);
         const lines = text.split('\n').filter(line => !line.startsWith(';'));
-        assert.equal(flat(lines.join('\n')), golden.dig ?? golden.text);
+        const printed = flat(lines.join('\n'));
+        // Versions of dig differ in what they have names for; what they mean must be the same.
+        if (golden.dig) assert.equal(printed, golden.dig);
+        else if (printed !== golden.text)
+          assert.deepEqual(parseRecord(printed), parseRecord(golden.text), printed);
       }
     }
   });

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 
-/** A record in text, and its data in octets. `dig` is what dig prints where that differs, null where dig shows it in another place. */
+/** A record in text, and its data in octets. `dig` is what dig makes of it where that differs, null where it is not shown as a record. */
 export type GoldenRecord = { readonly text: string; readonly hex: string; readonly dig?: string | null };
 
 /** A message from a real program, and the text for it. */
