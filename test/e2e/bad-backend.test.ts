@@ -79,7 +79,9 @@ describe('a backend that answers wrongly', requires('root', 'ip', 'dig'), () => 
 
       test('nothing but lies: SERVFAIL with the reason, never the lie', async () => {
         const server = await HandBackend.start({
-          udp: asked => Object.values(lies).forEach(lie => lie(asked)),
+          udp: asked => {
+            for (const lie of Object.values(lies)) lie(asked);
+          },
         });
         const front = await start(engine, server);
         const shown = await ask(front.v4, ['lied.example', 'A']);

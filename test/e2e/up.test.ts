@@ -34,7 +34,9 @@ async function startUp(...more: readonly string[]) {
   );
   const pids = new Map(parts.map(([, name = '', pid = '']) => [name, Number(pid)]));
   const config = /configuration (\S+)/.exec(program.stdout)?.[1] ?? '';
-  return { program, at: { address: '127.0.0.1', port }, apiPort, pids, config };
+  const front = Number(/^front: .*, process (\d+)$/m.exec(program.stdout)?.[1]);
+  assert.ok(runs(front), program.log);
+  return { program, at: { address: '127.0.0.1', port }, apiPort, pids, front, config };
 }
 
 /** Asks until an answer without failure comes. */
@@ -56,14 +58,14 @@ function runs(pid: number): boolean {
   }
 }
 
-/** Processes that this process started: of the farm, the front has to be found by its configuration. */
+/** Waits until no process is left. */
 async function gone(pids: Iterable<number>): Promise<void> {
   for (const pid of pids) await poll(`process ${pid} to be gone`, () => !runs(pid), { deadline });
 }
 
 describe('chorus up', () => {
   test('answers, survives a node, starts it again, stops clean', { timeout: 180_000 }, async () => {
-    const { program, at, apiPort, pids, config } = await startUp('--restart', '2s', '--load', '10');
+    const { program, at, apiPort, pids, front, config } = await startUp('--restart', '2s', '--load', '10');
     assert.equal(await answerOf(at, 'www.lab.internal'), 'www.lab.internal. 60 IN A 192.0.2.80');
     const who = /"(\w+)"$/.exec(await answerOf(at, 'whoami.lab.internal', 16))?.[1] ?? '';
     assert.ok(pids.has(who), who);
@@ -92,7 +94,7 @@ describe('chorus up', () => {
 
     program.signal('SIGINT');
     assert.deepEqual(await program.ended, { code: 0, signal: null }, program.log);
-    await gone(pids.values());
+    await gone([front, ...pids.values()]);
     assert.ok(!existsSync(config));
     const silent = await askUdp(at, packet({ name: 'www.lab.internal' }), 200);
     assert.equal(silent, undefined);
@@ -108,17 +110,18 @@ describe('chorus up', () => {
   });
 
   test('kill -9 of it ends all its processes', { timeout: 180_000 }, async () => {
-    const { program, at, pids } = await startUp();
+    const { program, at, pids, front } = await startUp();
     await answerOf(at, 'www.lab.internal');
     await program.kill();
+    await gone([front, ...pids.values()]);
+  });
+
+  test('the death of the front is an error, and stops the nodes', { timeout: 180_000 }, async () => {
+    const { program, pids, front } = await startUp();
+    process.kill(front, 'SIGKILL');
+    assert.equal((await program.ended).code, 1);
+    assert.match(program.stderr, /the front ended \(SIGKILL\)/);
     await gone(pids.values());
-    await poll(
-      'the front to be gone',
-      async () => (await askUdp(at, packet({ name: 'www.lab.internal' }), 200)) === undefined,
-      {
-        deadline,
-      },
-    );
   });
 
   test('a port in use is named, with the option that changes it', { timeout: 60_000 }, async () => {
