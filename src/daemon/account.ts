@@ -19,23 +19,25 @@ export function resolveAccount(
     if (group === undefined) return null;
     throw new ChorusError('USER_UNKNOWN', { user: `of group ${group}`, reason: '`group:` needs `user:`' });
   }
-  const fields = lookup('passwd', user)?.split(':');
-  const number = /^\d+$/.test(user) ? Number(user) : null;
-  const uid = fields ? Number(fields[2]) : number;
+  const entry = lookup('passwd', user)?.split(':');
+  const uid = entry ? idOf(entry[2], user) : /^\d+$/.test(user) ? Number(user) : null;
   if (uid === null) throw new ChorusError('USER_UNKNOWN', { user, reason: 'there is no such user' });
-  let gid = fields ? Number(fields[3]) : null;
+  let gid = entry ? idOf(entry[3], user) : null;
   if (group !== undefined) {
-    const found = lookup('group', group)?.split(':')[2];
-    gid = found !== undefined ? Number(found) : /^\d+$/.test(group) ? Number(group) : null;
+    const found = lookup('group', group)?.split(':');
+    gid = found ? idOf(found[2], user) : /^\d+$/.test(group) ? Number(group) : null;
     if (gid === null) throw new ChorusError('USER_UNKNOWN', { user, reason: `there is no group ${group}` });
   }
   if (gid === null) {
     throw new ChorusError('USER_UNKNOWN', { user, reason: 'a user by number needs `group:` too' });
   }
-  if (!Number.isSafeInteger(uid) || !Number.isSafeInteger(gid)) {
-    throw new ChorusError('USER_UNKNOWN', { user, reason: 'its entry in passwd or group is broken' });
-  }
-  return { user: fields?.[0] ?? user, uid, gid };
+  return { user: entry?.[0] ?? user, uid, gid };
+}
+
+/** A number of an entry. An empty one must not become 0, which is root. */
+function idOf(text: string | undefined, user: string): number {
+  if (text !== undefined && /^\d{1,10}$/.test(text)) return Number(text);
+  throw new ChorusError('USER_UNKNOWN', { user, reason: 'its entry in passwd or group is broken' });
 }
 
 /** What of `process` it takes to become another user. All but Windows has all of it. */
