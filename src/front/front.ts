@@ -585,11 +585,12 @@ export class Front {
     this.#backendCounts[slot * backendCounters.size + seen.unexpected]!++;
   }
 
-  /** Whether the scanned answer at `at` repeats the question of `entry`; servers leave it out of some failures. */
+  /** Whether the scanned answer at `at` repeats the opcode and question of `entry`; servers leave it out of some failures. */
   #answersQuestion(entry: number, at: number): boolean {
     const scan = this.#answer;
     const table = this.#table;
     const nameLength = table.get(entry, field.nameLength);
+    if (((this.#u8[at + 2]! >> 3) & 15) !== table.get(entry, field.opcode)) return false;
     if (scan.nameLength === 0) {
       const code = this.#u8[at + 3]! & 15;
       return (

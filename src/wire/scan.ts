@@ -196,12 +196,18 @@ export class AnswerScan {
   regular = true;
 }
 
-function skipName(u8: Uint8Array, p: number, end: number): number {
+/** The place after the name at `p`, −1 when it is bad: a pointer must go back, behind the header (RFC 1035 4.1.4). */
+function skipName(u8: Uint8Array, at: number, p: number, end: number): number {
+  const start = p - at;
   for (;;) {
     if (p >= end) return -1;
     const label = u8[p]!;
     if (label === 0) return p + 1;
-    if (label >= 0xc0) return p + 2 <= end ? p + 2 : -1;
+    if (label >= 0xc0) {
+      if (p + 2 > end) return -1;
+      const target = ((label & 0x3f) << 8) | u8[p + 1]!;
+      return target >= 12 && target < start ? p + 2 : -1;
+    }
     if (label > 63) return -1;
     p += 1 + label;
   }
@@ -251,7 +257,7 @@ export function scanAnswer(u8: Uint8Array, at: number, length: number, out: Answ
   const total = answers + authorities + additionals;
   for (let i = 0; i < total; i++) {
     const start = p;
-    p = skipName(u8, p, end);
+    p = skipName(u8, at, p, end);
     if (p < 0 || p + 10 > end) return false;
     const type = (u8[p]! << 8) | u8[p + 1]!;
     const rdata = (u8[p + 8]! << 8) | u8[p + 9]!;

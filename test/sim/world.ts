@@ -22,7 +22,12 @@ export type Sent = {
   readonly bytes: Uint8Array;
 };
 /** An answer that the front sent to a client. */
-export type Reply = { readonly client: number; readonly tcp: boolean; readonly bytes: Uint8Array };
+export type Reply = {
+  readonly client: number;
+  readonly tcp: boolean;
+  readonly at: number;
+  readonly bytes: Uint8Array;
+};
 
 const channelsPerSlot = 8;
 /** Of these, this one stands for TCP. */
@@ -137,6 +142,7 @@ export class World {
         this.replies.push({
           client: (u8[from + origin.address4 + 2]! << 8) | u8[from + origin.address4 + 3]!,
           tcp: i32[(from + origin.transport) >> 2] === 1,
+          at: this.now,
           bytes: u8.slice(this.#out, this.#out + length),
         });
       },
