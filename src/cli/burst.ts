@@ -26,7 +26,7 @@ export function register(program: Command): void {
     examples: [
       'chorus burst',
       'chorus burst --server 127.0.0.1:5401 --counts 100,1000,10000',
-      "chorus burst --server [::1]:5300 --name 'x{n}.wild.lab.internal' --json",
+      "chorus burst --server '[::1]:5300' --name 'x{n}.wild.lab.internal' --json",
     ],
   })
     .option('--server <address>', 'ADDRESS:PORT of the nameserver', '127.0.0.1:5300')

@@ -13,7 +13,7 @@ export function register(program: Command): void {
       'demonstrations and tests. `whoami.lab.internal TXT` and `id.server CH TXT` tell which node answered.',
     examples: [
       'chorus node --listen 127.0.0.1:5401 --name kai',
-      'chorus node --listen 127.0.0.1:5402 [::1]:5402 --name nika --fault servfail=0.3',
+      "chorus node --listen 127.0.0.1:5402 '[::1]:5402' --name nika --fault servfail=0.3",
       'chorus node --listen 127.0.0.1:5403 --name sumi --fault drop=0.1,delay=800ms',
     ],
   })

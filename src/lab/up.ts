@@ -109,6 +109,7 @@ class Show {
   readonly #terminal: Terminal | null;
   readonly #startedAt = Date.now();
   readonly #events: string[] = [];
+  readonly #closed = new AbortController();
   #status: FarmStatus | null = null;
 
   constructor(farm: Farm, load: Load | null, options: UpOptions, world: UpWorld) {
@@ -120,11 +121,12 @@ class Show {
     this.#terminal = output.isTTY ? openTerminal(output, input, key => this.#key(key)) : null;
     if (!this.#terminal) {
       const { listen, api } = farm.options;
-      output.write(
-        `The front answers on ${listen.map(formatEndpoint).join(' and ')}, its API on ${formatEndpoint(api)}.\n`,
+      const say = (text: string) => output.write(`${text}\n`);
+      say(
+        `front: ${listen.map(formatEndpoint).join(' and ')}, API ${formatEndpoint(api)}, process ${farm.frontPid}`,
       );
       for (const { name, pid, ...at } of farm.nodes)
-        output.write(`node ${name}: ${formatEndpoint(at)}, process ${pid}\n`);
+        say(`node ${name}: ${formatEndpoint(at)}, process ${pid}`);
     }
   }
 
@@ -137,9 +139,10 @@ class Show {
     else this.#world.output.write(`${line}\n`);
   }
 
-  /** Resolves when the signal is aborted. */
+  /** Resolves when the user wants to stop, or after `close`. */
   async run(): Promise<undefined> {
-    const { signal, output } = this.#world;
+    const { output } = this.#world;
+    const signal = AbortSignal.any([this.#world.signal, this.#closed.signal]);
     let summed = Date.now();
     while (!signal.aborted) {
       const status = await askStatus(this.#farm.options.api).catch(() => null);
@@ -159,6 +162,7 @@ class Show {
   }
 
   close(): void {
+    this.#closed.abort();
     if (this.#terminal) this.#draw();
     this.#terminal?.close();
   }
