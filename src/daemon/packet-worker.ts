@@ -156,8 +156,14 @@ function serve(engine: BatchEngine, front: Front): void {
 say({ kind: 'started', worker: start.worker });
 // Until the first commit there is nothing to serve: messages come by the event loop.
 port.on('message', function first(message: ToWorker) {
-  handle(message);
-  if (!engine || !front) return;
-  port!.off('message', first);
-  serve(engine, front);
+  try {
+    handle(message);
+    if (!engine || !front) return;
+    port!.off('message', first);
+    serve(engine, front);
+  } catch (error) {
+    // Descriptors outlive the thread: the kernel would go on giving them packets that nobody reads.
+    engine?.end();
+    throw error;
+  }
 });
