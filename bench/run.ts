@@ -32,6 +32,11 @@ function duration(value: string): number {
   return Number(number) * (unit === 'm' ? 60 : 1);
 }
 
+function count(value: string): number {
+  if (!/^[1-9]\d*$/.test(value)) throw new InvalidArgumentError('expected a number from 1 up');
+  return Number(value);
+}
+
 function caseNames(value: string): string[] {
   const names = value.split(',');
   const known = cases.map(({ name }) => name);
@@ -45,7 +50,7 @@ const program = new Command('bench')
     `Measures Chorus and its rivals side by side. Cases: ${cases.map(({ name }) => name).join(', ')}`,
   )
   .option('--only <cases>', 'these cases, separated by commas', caseNames)
-  .option('--rounds <n>', 'how often each server is measured, in turn (5)', Number)
+  .option('--rounds <n>', 'how often each server is measured, in turn (5)', count)
   .option('--seconds <n>', 'how long one measurement lasts (4)', duration)
   .option('--soak <time>', 'how long the soak lasts (60s)', duration)
   .option('--quick', 'one round of 1 s, a soak of 6 s, results in bench/out/results: to see that all runs')

@@ -56,7 +56,7 @@ export class Stage {
     return this.#answerers;
   }
 
-  /** Starts a server and waits for its first answer. Throws, with the end of its log, when there is none. */
+  /** Starts a server and waits for its first answer. Throws, with the beginning of its log, when there is none. */
   async launch(subject: Subject, options: LaunchOptions): Promise<Server> {
     const absent = missing(subject);
     if (absent) throw new Error(absent);
@@ -79,10 +79,9 @@ export class Stage {
       return { port, pid: started.pid, started: took, ...measures(started.pid), stop: started.stop };
     } catch (error) {
       await started.stop();
-      const tail = readFileSync(log, 'utf8').trim().slice(-400);
-      throw new Error(
-        `${error instanceof Error ? error.message : error}${tail ? `; its log ends: ${tail}` : ''}`,
-      );
+      const head = readFileSync(log, 'utf8').trim().slice(0, 300);
+      const reason = error instanceof Error ? error.message : String(error);
+      throw new Error(head ? `${reason}; its log begins: ${head}` : reason);
     }
   }
 
