@@ -27,7 +27,7 @@ const engine = new LoopEngine({
   clock: now,
   datagrams: start.datagrams,
   streams: start.streams,
-  shared: start.workers > 1,
+  shared: start.datagrams && start.workers > 1,
 });
 let front: Front | undefined;
 let prepared: WorkerPlan | undefined;

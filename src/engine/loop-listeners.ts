@@ -17,7 +17,7 @@ export type ListenersParts = {
   readonly datagrams: ListenerEvents | undefined;
   /** Absent: TCP is not served. */
   readonly streams: TcpServer | undefined;
-  /** Other threads listen on the same ports. */
+  /** Other threads serve UDP on the same ports; TCP is one thread's. */
   readonly shared: boolean;
   readonly clock: () => number;
 };
@@ -65,7 +65,7 @@ export class LoopListeners {
       throw listenError(at, 'UDP', thrown);
     }
     try {
-      const pair = { datagrams, streams: await server?.listen(at.address, at.port, shared) };
+      const pair = { datagrams, streams: await server?.listen(at.address, at.port, false) };
       this.#fresh.set(key, pair);
       return pair;
     } catch (thrown) {

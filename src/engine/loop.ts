@@ -65,7 +65,7 @@ export type LoopParts = {
   readonly datagrams: boolean;
   /** Serves TCP. */
   readonly streams: boolean;
-  /** Other threads listen on the same ports. */
+  /** Other threads serve UDP on the same ports; TCP is one thread's. */
   readonly shared: boolean;
 };
 
