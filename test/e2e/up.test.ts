@@ -6,7 +6,7 @@ import { describe, test } from 'node:test';
 import { chorusCommand } from '#test/support/chorus.ts';
 import { poll } from '#test/support/poll.ts';
 import { freePort } from '#test/support/ports.ts';
-import { Program } from '#test/support/process.ts';
+import { Program, temporaryFolder } from '#test/support/process.ts';
 import { type Address, askUdp, packet } from '#test/support/raw.ts';
 import { decodeMessage } from '#wire/message.ts';
 import { formatRecord } from '#wire/record.ts';
@@ -16,14 +16,11 @@ const deadline = 40_000;
 /** A running `chorus up`, and what it said about its parts. */
 async function startUp(...more: readonly string[]) {
   const [port, apiPort] = [await freePort(), await freePort()];
-  const program = new Program(chorusCommand, [
-    'up',
-    '--port',
-    String(port),
-    '--api',
-    String(apiPort),
-    ...more,
-  ]);
+  const program = new Program(
+    chorusCommand,
+    ['up', '--port', String(port), '--api', String(apiPort), ...more],
+    { env: { TMPDIR: temporaryFolder('up') } },
+  );
   const parts = await program.until(
     'its nodes',
     () => {
