@@ -52,7 +52,7 @@ const program = new Command('bench')
   .option('--only <cases>', 'these cases, separated by commas', caseNames)
   .option('--rounds <n>', 'how often each server is measured, in turn (5)', count)
   .option('--seconds <n>', 'how long one measurement lasts (4)', duration)
-  .option('--soak <time>', 'how long the soak lasts (60s)', duration)
+  .option('--soak <time>', 'how long the soak lasts (90s)', duration)
   .option('--quick', 'one round of 1 s, a soak of 6 s, results in bench/out/results: to see that all runs')
   .option('--pin', 'servers on processor 0, clients and backends on processor 1')
   .option('--out <folder>', 'where the results go (bench/results)')
@@ -62,7 +62,7 @@ const flags = program.parse().opts<Flags>();
 const options: Options = {
   rounds: flags.rounds ?? (flags.quick ? 1 : 5),
   seconds: flags.seconds ?? (flags.quick ? 1 : 4),
-  soak: flags.soak ?? (flags.quick ? 6 : 60),
+  soak: flags.soak ?? (flags.quick ? 6 : 90),
 };
 const resultsDir = flags.out ?? join(flags.quick ? outDir : benchDir, 'results');
 const say = (text: string) => console.log(text);
