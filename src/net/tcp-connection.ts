@@ -40,6 +40,8 @@ export class TcpConnection {
   inFlight = 0;
   /** When a query came or an answer went, ms. */
   lastActive: number;
+  /** Bytes that had left at the last look. */
+  #sent = 0;
   readonly #limits: ConnectionLimits;
   readonly #events: ConnectionEvents;
   readonly #clock: () => number;
@@ -94,6 +96,19 @@ export class TcpConnection {
   /** Bytes of answers that the client has not taken. */
   get backlog(): number {
     return this.socket.writableLength;
+  }
+
+  /**
+   * Whether nothing has happened for `idle` ms: no query came, none waits for an answer, and of the answers that wait to be
+   * sent none went. Looks at what was sent since the last call.
+   */
+  quiet(now: number, idle: number): boolean {
+    const sent = this.socket.bytesWritten - this.backlog;
+    if (sent !== this.#sent) {
+      this.#sent = sent;
+      this.lastActive = now;
+    }
+    return now - this.lastActive >= idle && (this.inFlight === 0 || this.backlog > 0);
   }
 
   #take(): void {

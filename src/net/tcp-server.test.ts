@@ -171,7 +171,7 @@ test('too many connections, in all and of one client, are reset', async t => {
 });
 
 test('an idle connection is closed, a busy one is not', async t => {
-  const { connect, clock, server, counts, waiting } = await start(t, { limits: { idle: 1_000 } });
+  const { connect, clock, server, counts, waiting, answer } = await start(t, { limits: { idle: 1_000 } });
   const idle = connect();
   await until(() => counts.accepted === 1, 'one connection');
   clock.now = 900;
@@ -179,10 +179,12 @@ test('an idle connection is closed, a busy one is not', async t => {
   const busy = connect();
   busy.socket.write(framed(message(1)));
   await until(() => waiting.length === 1, 'a query');
-  clock.now = 1_500;
+  clock.now = 5_000;
   server.sweep(clock.now);
   await until(() => idle.closed(), 'the idle one closed');
   assert.equal(counts.idle, 1);
+  answer(0);
+  await until(() => busy.answers.length === 1, 'its answer');
   assert.equal(busy.closed(), false);
 });
 
@@ -221,10 +223,34 @@ test('a client that reads nothing is not read from, and is cut off when idle', a
   }
   assert.ok(asked < 500, `${asked} queries were taken`);
   assert.equal(counts.slow, 0);
+  server.sweep(clock.now);
   clock.now = 2_000;
   server.sweep(clock.now);
   await until(() => server.size === 0, 'cut off');
   assert.equal(counts.slow, 1);
+});
+
+test('a client that reads slowly is not idle', async t => {
+  const { connect, waiting, clock, server, counts } = await start(t, { limits: { idle: 1_000 } });
+  const client = connect();
+  client.socket.pause();
+  client.socket.write(framed(...Array.from({ length: 100 }, () => message(1))));
+  await until(() => waiting.length === 100, 'all queries');
+  const big = message(1, 60_000);
+  // More than the kernel takes, less than the bound.
+  while (counts.slow === 0 && waiting[0]!.connection.backlog < 1 << 18) {
+    const { connection } = waiting[0]!;
+    connection.send(big, 0, big.length);
+    await new Promise(resolve => setImmediate(resolve));
+  }
+  server.sweep(clock.now);
+  const before = waiting[0]!.connection.backlog;
+  client.socket.resume();
+  await until(() => waiting[0]!.connection.backlog < before, 'something read');
+  clock.now = 2_000;
+  server.sweep(clock.now);
+  assert.equal(counts.slow, 0);
+  assert.equal(server.size, 1);
 });
 
 test('a slow reader with many answers under way is cut off at the bound', async t => {

@@ -171,7 +171,7 @@ export class TcpServer {
   /** Closes connections on which nothing has happened for `idle`. Call a few times in that span. */
   sweep(now: number): void {
     for (const connection of this.#table) {
-      if (!connection || now - connection.lastActive < this.limits.idle) continue;
+      if (!connection?.quiet(now, this.limits.idle)) continue;
       if (connection.backlog > 0) {
         this.#events.count?.('slow');
         connection.socket.destroy();
