@@ -1,6 +1,16 @@
 /** The command line: gathers the commands, runs one, and shows errors the same way for all. */
 import { Command, CommanderError } from 'commander';
 import { ChorusError, errorTable, exitCodes, reasonOf } from '#kit/errors.ts';
+import { version } from '#kit/version.ts';
+import { register as backend } from './backend.ts';
+import { register as burst } from './burst.ts';
+import { register as cache } from './cache.ts';
+import { register as config } from './config.ts';
+import { register as node } from './node.ts';
+import { register as reload } from './reload.ts';
+import { register as serve } from './serve.ts';
+import { register as status } from './status.ts';
+import { register as up } from './up.ts';
 
 const help = `
 Examples:
@@ -8,22 +18,21 @@ Examples:
   $ chorus serve --config chorus.yaml    run the balancer
   $ chorus status                        what a running one does`;
 
-/** Files of this folder that export `register`. A command that is added is a line here. */
-const commandFiles = [
-  'serve',
-  'up',
-  'status',
-  'backend',
-  'cache',
-  'reload',
-  'config',
-  'burst',
-  'node',
-] as const;
+/** The commands in the order of the help. */
+const registrations: readonly ((program: Command) => void)[] = [
+  serve,
+  up,
+  status,
+  backend,
+  cache,
+  reload,
+  config,
+  burst,
+  node,
+];
 
 /** The whole command line, for running it and for writing its reference page. */
-export async function program(): Promise<Command> {
-  const { version } = await import('#kit/version.ts');
+export function program(): Command {
   const root = new Command('chorus')
     .description('Runs a farm of DNS resolvers as one nameserver that always answers.')
     .version(version, '-V, --version', 'print the version')
@@ -33,26 +42,13 @@ export async function program(): Promise<Command> {
     .exitOverride()
     .configureOutput({ outputError: () => {} })
     .addHelpText('after', help);
-  for (const register of await registrations()) register(root);
+  for (const register of registrations) register(root);
   return root;
-}
-
-async function registrations(): Promise<((program: Command) => void)[]> {
-  const found = [];
-  for (const name of commandFiles) {
-    try {
-      const module: { register: (program: Command) => void } = await import(`./${name}.ts`);
-      found.push(module.register);
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== 'ERR_MODULE_NOT_FOUND') throw error;
-    }
-  }
-  return found;
 }
 
 /** Runs one command line. Gives the exit code; never throws. */
 export async function run(argv: readonly string[]): Promise<number> {
-  const root = await program();
+  const root = program();
   try {
     await root.parseAsync([...argv], { from: 'user' });
     return Number(process.exitCode ?? exitCodes.ok);

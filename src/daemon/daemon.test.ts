@@ -156,17 +156,6 @@ test('many reloads at once are few', async () => {
   assert.equal(control.status().config.generation, 2);
 });
 
-test('a worker that dies is replaced', async () => {
-  const { control } = await start(config());
-  writeFileSync(file(), config('identity: die'));
-  await control.reload();
-  await until(() => control.alive().ok === false);
-  writeFileSync(file(), config('identity: live'));
-  // A reload serves whoever is left; none may be.
-  await control.reload().catch(() => {});
-  await until(() => lines.some(line => line.includes('worker died') && line.includes('the test said so')));
-});
-
 test('workers that die again and again are fatal', async () => {
   const { control } = await start(config());
   writeFileSync(file(), config('identity: die'));
