@@ -8,7 +8,7 @@ import { buildStatus, type CacheStatus, type PoolStatus, type Status } from '#in
 import { ChorusError, reasonOf } from '#kit/errors.ts';
 import type { Log } from '#kit/log.ts';
 import { lowerName, parseName } from '#wire/name.ts';
-import { type Parts, takeReading } from './reading.ts';
+import { type Parts, takeCounts, takeReading } from './reading.ts';
 
 export class DaemonControl implements Control {
   readonly #parts: Parts;
@@ -23,7 +23,7 @@ export class DaemonControl implements Control {
 
   /** Takes a sample for the rates: once a second. */
   sample(): void {
-    this.#rates.push(takeSample(performance.now(), takeReading(this.#parts)));
+    this.#rates.push(takeSample(performance.now(), takeCounts(this.#parts)));
   }
 
   /** From now on Chorus is not ready. */

@@ -29,13 +29,12 @@ export type Parts = {
 
 /** What is true now. Throws before the first snapshot is in force. */
 export function takeReading(parts: Parts): Reading {
-  const { configuration, health, crew, counters, workers, board } = parts;
+  const { configuration, health, crew, workers } = parts;
   const snapshot = configuration.running;
   if (!snapshot) throw new Error('no configuration is in force yet');
   const { generation, applied, refused, lastReload } = configuration;
   const processor = process.cpuUsage();
   const memory = process.memoryUsage.rss();
-  const each = Array.from({ length: workers }, (_, worker) => worker);
   const failOpen = new Map(health.pools().map(pool => [pool.pool, pool.failOpen]));
   return {
     at: Date.now(),
@@ -52,16 +51,25 @@ export function takeReading(parts: Parts): Reading {
       policy,
       failOpen: failOpen.get(name) ?? false,
     })),
-    backends: backendsOf(snapshot, health),
+    ...takeCounts(parts),
+    cache: snapshot.cache ? (parts.cache?.stats() ?? null) : null,
+    kernel: readKernelUdp(path => readFileSync(path, 'latin1')),
+    memory: { resident: memory, heapUsed: process.memoryUsage().heapUsed },
+    processor: { user: processor.user / 1e6, system: processor.system / 1e6 },
+  };
+}
+
+/** The part of a reading that changes with each query: what rates are made from, without asking the kernel. */
+export function takeCounts(parts: Parts): Pick<Reading, 'backends' | 'board' | 'counters'> {
+  const { configuration, health, counters, workers, board } = parts;
+  const each = Array.from({ length: workers }, (_, worker) => worker);
+  return {
+    backends: configuration.running ? backendsOf(configuration.running, health) : [],
     board,
     counters: [
       { set: frontCounters, rows: each.map(worker => frontRow(counters, worker)) },
       { set: netCounters, rows: each.map(worker => netRow(counters, worker, workers)) },
     ],
-    cache: snapshot.cache ? (parts.cache?.stats() ?? null) : null,
-    kernel: readKernelUdp(path => readFileSync(path, 'latin1')),
-    memory: { resident: memory, heapUsed: process.memoryUsage().heapUsed },
-    processor: { user: processor.user / 1e6, system: processor.system / 1e6 },
   };
 }
 
