@@ -6,9 +6,10 @@ import { test } from 'node:test';
 import { codec } from './codec.ts';
 import { corpusOf, fuzzTarget, type Target } from './harness.ts';
 import { scan } from './scan.ts';
+import { stream } from './stream.ts';
 import { zone } from './zone.ts';
 
-for (const target of [codec, scan, zone]) {
+for (const target of [codec, scan, stream, zone]) {
   for (const [file, input] of corpusOf(target.name)) {
     test(`${target.name} stands ${file}`, () => void target.judge(input));
   }

@@ -3,6 +3,8 @@
 import * as codec from './codec.ts';
 import type { FuzzOptions, FuzzResult } from './harness.ts';
 import * as scan from './scan.ts';
+import * as stream from './stream.ts';
+import * as tcp from './tcp.ts';
 import * as zone from './zone.ts';
 
 export const targets: Readonly<
@@ -10,5 +12,7 @@ export const targets: Readonly<
 > = {
   codec,
   scan,
+  stream,
+  tcp,
   zone,
 };
