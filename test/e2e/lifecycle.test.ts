@@ -4,9 +4,10 @@ import { chmodSync, readdirSync, readFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { dirname } from 'node:path';
 import { after, before, describe, test } from 'node:test';
+import { fileURLToPath } from 'node:url';
 import { backend, Chorus, chorus, chorusCommand, engines } from '../support/chorus.ts';
 import { ask, LoadRun } from '../support/clients.ts';
-import { answerTo, HandBackend, questionName, sendFramed } from '../support/hand-backend.ts';
+import { type Asked, answerTo, HandBackend, questionName, sendFramed } from '../support/hand-backend.ts';
 import { isolate } from '../support/isolate.ts';
 import { poll } from '../support/poll.ts';
 import { Program, run } from '../support/process.ts';
@@ -205,24 +206,23 @@ describe('the life of a front', requires('root', 'ip', 'dig', 'dnsperf'), () => 
     assert.match(result.stderr, /127\.0\.0\.1:1/);
   });
 
-  test('the example configuration of the project serves as it stands', async () => {
-    const front = await Chorus.launch({
-      engine: 'auto',
-      allow: ['127.0.0.0/8', '::1/128'],
-      cache: { memory: '64MiB' },
-      pools: {
-        default: {
-          policy: 'least-outstanding',
-          backends: [backend('kai', server, { weight: 1 }), backend('nika', server, { weight: 1 })],
-          probe: { name: 'check.bench.test', type: 'A', interval: '1s', timeout: '500ms' },
-        },
-      },
-    });
-    await front.ready();
-    assert.ok(await askUdp(front.v6, packet()));
-    await front.reaches('kai', ['up']);
-    await front.reaches('nika', ['up']);
-    assert.equal(await front.stop(), 0);
+  test('the first example of the project serves as it stands', async () => {
+    const file = fileURLToPath(new URL('../../examples/two-unbounds.yaml', import.meta.url));
+    const answer = (asked: Asked) => asked.reply(answerTo(asked.query, { addresses: ['192.0.2.1'] }));
+    const pair = await Promise.all([5401, 5402].map(port => HandBackend.start({ udp: answer, port })));
+    const program = new Program(chorusCommand, ['serve', '--config', file]);
+    for (const address of ['127.0.0.1', '::1']) {
+      await program.until('an answer', async () => {
+        const got = await askUdp({ address, port: 5300 }, packet(), 300);
+        return got !== undefined && header(got).counts[1] === 1;
+      });
+    }
+    const list = await chorus('backend', 'list');
+    assert.equal(list.code, 0, list.stderr);
+    assert.match(list.stdout, /kai/);
+    assert.match(list.stdout, /nika/);
+    assert.equal((await program.stop()).code, 0, program.log);
+    await Promise.all(pair.map(one => one.stop()));
   });
 });
 

@@ -110,17 +110,17 @@ describe('reload', requires('root', 'ip', 'dig', 'dnsperf'), () => {
     });
 
     test(`${engine} engine: a reload whose address is taken is refused and changes nothing`, async () => {
-      const [first, second] = backends as [HandBackend, HandBackend];
+      const [first, second, third] = backends as [HandBackend, HandBackend, HandBackend];
       const basics = { engine, cache: 'off', pools: pools('round-robin', [first]) };
       const front = await Chorus.start(basics);
       front.write({
         ...basics,
-        listen: [`127.0.0.1:${front.port}`, `127.0.0.1:${second.port}`],
+        listen: [`127.0.0.1:${front.port}`, `127.0.0.1:${third.port}`],
         pools: pools('round-robin', [second]),
       });
       const refused = await front.command('reload');
       assert.notEqual(refused.code, 0);
-      assert.match(refused.stderr, new RegExp(`127\\.0\\.0\\.1:${second.port}.*in use`), refused.stderr);
+      assert.match(refused.stderr, new RegExp(`127\\.0\\.0\\.1:${third.port}.*in use`), refused.stderr);
       const asked = second.queries.length;
       assert.equal((await ask(front.v6, ['still.lab.example', 'A'])).status, 'NOERROR');
       assert.equal(second.queries.length, asked, 'the pools are the old ones');

@@ -17,6 +17,8 @@ export type HandBackendOptions = {
   readonly udp?: (asked: Asked) => void;
   /** One message over TCP; write to the socket what shall be read, frames included. */
   readonly tcp?: (query: Buffer, socket: TcpSocket) => void;
+  /** Default: a free one. */
+  readonly port?: number;
 };
 
 export class HandBackend implements Address {
@@ -66,7 +68,7 @@ export class HandBackend implements Address {
   }
 
   static async start(options: HandBackendOptions = {}): Promise<HandBackend> {
-    const backend = new HandBackend(await freePort(), options);
+    const backend = new HandBackend(options.port ?? (await freePort()), options);
     await new Promise<void>(resolve => backend.#udp.bind(backend.port, backend.address, resolve));
     await new Promise<void>(resolve => backend.#stranger.bind(0, backend.address, resolve));
     await new Promise<void>(resolve => backend.#tcp.listen(backend.port, backend.address, resolve));
