@@ -2,33 +2,25 @@
  * A query's way, as a synchronous state machine over bytes in an arena: accept → answer from cache → join a twin → pick →
  * ask → reply. It opens no socket, reads no clock and throws nothing at a client; an engine feeds it packets and the time.
  */
-import { type Board, backendCounters, latencyBuckets } from '#balance/board.ts';
+import type { Board } from '#balance/board.ts';
 import type { Question } from '#balance/policy.ts';
 import type { Cache } from '#cache/cache.ts';
 import { foldedHash, sameFolded } from '#kit/fold.ts';
 import { Wheel } from '#kit/wheel.ts';
 import { AnswerScan, keyFlag, QueryScan, scanAnswer, scanQuery, verdict } from '#wire/scan.ts';
 import { Acl } from './acl.ts';
-import {
-  appendNsid,
-  appendOpt,
-  appendText,
-  composeEmpty,
-  composeQuery,
-  copy,
-  extendedError,
-  rcode,
-  truncate,
-} from './compose.ts';
+import { composeEmpty, composeQuery, copy, extendedError, rcode } from './compose.ts';
 import { frontCounters } from './counters.ts';
 import { Domains } from './domains.ts';
 import type { Entropy } from './entropy.ts';
 import { Identity } from './identity.ts';
 import { field, InFlight, mark, maxInFlight, waiter, waiterMark } from './inflight.ts';
+import { Ledger } from './ledger.ts';
 import { answerLifetime, type Lifetime } from './lifetime.ts';
 import type { Plan, PlanCache } from './plan.ts';
 import { Pool } from './pool.ts';
 import { type Arena, type Egress, familyOf, origin, transport } from './ports.ts';
+import { Replies, unbounded } from './replies.ts';
 
 /** What a front is made of. `worker` is its row on the board. */
 export type FrontParts = {
@@ -44,17 +36,16 @@ export type FrontParts = {
 };
 
 const count = frontCounters.at;
-const seen = backendCounters.at;
 const typeIxfr = 251;
 const typeAxfr = 252;
 /** Backends that one query is given to at most when the network refuses it. */
 const maxTries = 3;
-/** The limit of an answer over TCP: more than any UDP size that a client can name. */
-const unbounded = 65_536;
 /** Ids tried before a channel counts as full. */
 const idTries = 16;
-/** Weight of a new latency in the moving average: 1/8, as in RFC 6298. */
-const latencyShift = 3;
+
+function identityOf(plan: Plan): Identity {
+  return new Identity(plan.identity, plan.version);
+}
 
 export class Front {
   readonly #u8: Uint8Array;
@@ -62,9 +53,8 @@ export class Front {
   readonly #egress: Egress;
   readonly #board: Board;
   readonly #worker: number;
-  readonly #view: Int32Array;
-  readonly #backendCounts: Float64Array;
-  readonly #histogram: Float64Array;
+  readonly #ledger: Ledger;
+  readonly #replies: Replies;
   readonly #counts: Float64Array;
   readonly #cache: Cache | null;
   readonly #entropy: Entropy;
@@ -79,9 +69,7 @@ export class Front {
   readonly #question: Question = { nameHash: 0, clientHash: 0 };
   #acl!: Acl;
   #domains!: Domains;
-  #identity!: Identity;
   #pools: readonly Pool[] = [];
-  #udpSize = 1232;
   #keeping: PlanCache | undefined;
   #generation = 0;
 
@@ -91,9 +79,8 @@ export class Front {
     this.#egress = parts.egress;
     this.#board = parts.board;
     this.#worker = parts.worker;
-    this.#view = parts.board.view(parts.worker);
-    this.#backendCounts = parts.board.counters(parts.worker);
-    this.#histogram = parts.board.histogram(parts.worker);
+    this.#ledger = new Ledger(parts.board, parts.worker);
+    this.#replies = new Replies(parts.arena, parts.egress, parts.counters, identityOf(parts.plan));
     this.#counts = parts.counters;
     this.#cache = parts.cache;
     this.#entropy = parts.entropy;
@@ -107,9 +94,8 @@ export class Front {
   apply(plan: Plan): void {
     this.#acl = new Acl(plan.allow);
     this.#domains = new Domains(plan);
-    this.#identity = new Identity(plan.identity, plan.version);
+    this.#replies.apply(plan.udpSize, identityOf(plan));
     this.#pools = plan.pools.map(pool => new Pool(pool, this.#board, this.#worker, this.#entropy.int));
-    this.#udpSize = plan.udpSize;
     this.#keeping = this.#cache ? plan.cache : undefined;
     this.#generation = plan.generation;
   }
@@ -147,17 +133,23 @@ export class Front {
     }
     if (!this.#acl.allows(u8, from)) {
       this.#counts[count.denied]!++;
-      this.#refuse(from, rcode.refused, extendedError.prohibited);
+      this.#replies.refuse(this.#query, from, rcode.refused, extendedError.prohibited);
       return;
     }
     if (found === verdict.plain) this.#plain(from, tcp, now);
     else if (found === verdict.pass) this.#pass(from, tcp, now);
-    else this.#refuse(from, found === verdict.badvers ? rcode.badvers : rcode.formerr, extendedError.none);
+    else
+      this.#replies.refuse(
+        this.#query,
+        from,
+        found === verdict.badvers ? rcode.badvers : rcode.formerr,
+        extendedError.none,
+      );
   }
 
   #plain(from: number, tcp: boolean, now: number): void {
     const query = this.#query;
-    if (query.class !== 1 && this.#local(from, tcp)) return;
+    if (query.class !== 1 && this.#replies.local(query, from, tcp ? unbounded : query.udpSize)) return;
     if (query.type === typeAxfr || query.type === typeIxfr) {
       this.#pass(from, tcp, now);
       return;
@@ -194,7 +186,7 @@ export class Front {
     this.#counts[cache.hitFailure ? count.cacheFailures : count.cacheHits]!++;
     const id = (this.#u8[query.at]! << 8) | this.#u8[query.at + 1]!;
     const prefetch = cache.hitPrefetch;
-    this.#finish(
+    this.#replies.finish(
       from,
       to,
       length,
@@ -250,106 +242,6 @@ export class Front {
     return true;
   }
 
-  /** CH TXT id.server and its like; false when the question is not about us. */
-  #local(from: number, tcp: boolean): boolean {
-    const query = this.#query;
-    const text = this.#identity.textFor(this.#u8, query.at + 12, query.nameLength, query.type, query.class);
-    if (!text) return false;
-    this.#counts[count.local]!++;
-    const to = this.#egress.replySpace();
-    const flags = query.keyFlags & ~keyFlag.edns;
-    let length = this.#empty(to, flags, rcode.noerror, extendedError.none);
-    if (text.length > 0) length = appendText(this.#u8, to, length, text, query.class);
-    let opt = 0;
-    if (query.edns) {
-      opt = length;
-      length = appendOpt(this.#u8, to, length, this.#udpSize, query.keyFlags);
-    }
-    const id = (this.#u8[query.at]! << 8) | this.#u8[query.at + 1]!;
-    this.#finish(from, to, length, opt, id, 0, query.nameLength, tcp ? unbounded : query.udpSize, query.nsid);
-    return true;
-  }
-
-  /** Writes an answer without records to `#query`. */
-  #empty(to: number, flags: number, code: number, ede: number): number {
-    const query = this.#query;
-    const id = (this.#u8[query.at]! << 8) | this.#u8[query.at + 1]!;
-    return composeEmpty(
-      this.#u8,
-      to,
-      id,
-      query.opcode,
-      flags,
-      code,
-      query.at + 12,
-      query.nameLength,
-      query.type,
-      query.class,
-      this.#udpSize,
-      ede,
-    );
-  }
-
-  /** Answers `#query` at once with a failure. */
-  #refuse(from: number, code: number, ede: number): void {
-    const query = this.#query;
-    const to = this.#egress.replySpace();
-    // Flags may not have been read when the packet was bad.
-    const flags =
-      (this.#u8[query.at + 2]! & 1) | (query.keyFlags & ~keyFlag.rd) | (query.edns ? keyFlag.edns : 0);
-    const length = this.#empty(to, flags, code, ede);
-    this.#countRcode(code);
-    this.#egress.reply(from, length);
-  }
-
-  #countRcode(code: number): void {
-    const at =
-      code === rcode.noerror
-        ? count.noerror
-        : code === rcode.nxdomain
-          ? count.nxdomain
-          : code === rcode.servfail
-            ? count.servfail
-            : code === rcode.refused
-              ? count.refused
-              : code === rcode.formerr
-                ? count.formerr
-                : code === rcode.notimp
-                  ? count.notimp
-                  : count.otherRcode;
-    this.#counts[at]!++;
-  }
-
-  /**
-   * Makes the answer of `length` bytes at `to` this client's own and sends it: id, letter case of the name at `nameAt`
-   * (0: leave it), NSID if asked, cut to `limit`. `opt` is the offset of the OPT in the message, 0: none.
-   */
-  #finish(
-    from: number,
-    to: number,
-    length: number,
-    opt: number,
-    id: number,
-    nameAt: number,
-    nameLength: number,
-    limit: number,
-    nsid: boolean,
-  ): void {
-    const u8 = this.#u8;
-    u8[to] = id >> 8;
-    u8[to + 1] = id;
-    if (nameAt !== 0) for (let i = 0; i < nameLength; i++) u8[to + 12 + i] = u8[nameAt + i]!;
-    if (nsid && opt > 0) length = appendNsid(u8, to, length, opt, this.#identity.id);
-    // What we grant over UDP is bounded by what we think safe from fragmentation, whatever the client says.
-    const bound = limit === unbounded || limit < this.#udpSize ? limit : this.#udpSize;
-    if (length > bound) {
-      length = truncate(u8, to, nameLength, opt);
-      this.#counts[count.truncated]!++;
-    }
-    this.#countRcode(u8[to + 3]! & 15);
-    this.#egress.reply(from, length);
-  }
-
   /** Enters `#query` in the table, without a client; 0 when it is full. */
   #enter(): number {
     const table = this.#table;
@@ -376,7 +268,7 @@ export class Front {
     const entry = this.#enter();
     if (entry === 0) {
       this.#counts[count.fullInFlight]!++;
-      this.#refuse(from, rcode.servfail, extendedError.other);
+      this.#replies.refuse(this.#query, from, rcode.servfail, extendedError.other);
       return 0;
     }
     this.#question.clientHash = this.#clientHash(from);
@@ -399,7 +291,7 @@ export class Front {
     const at = this.#table.addWaiter(entry);
     if (at === 0) {
       this.#counts[count.fullWaiters]!++;
-      this.#refuse(from, rcode.servfail, extendedError.other);
+      this.#replies.refuse(this.#query, from, rcode.servfail, extendedError.other);
       return false;
     }
     const marks =
@@ -423,7 +315,7 @@ export class Front {
   #leave(entry: number): void {
     const table = this.#table;
     const slot = table.get(entry, field.slot);
-    if (slot >= 0) this.#view[slot * 2]!--;
+    if (slot >= 0) this.#ledger.ended(slot);
     table.set(entry, field.slot, -1);
     table.unlink(entry);
   }
@@ -464,7 +356,7 @@ export class Front {
     const table = this.#table;
     const id = channel < 0 ? -1 : this.#freeId(channel);
     if (id < 0) {
-      this.#backendCounts[slot * backendCounters.size + seen.network]!++;
+      this.#ledger.note(slot, 'network');
       this.#fail(entry, extendedError.networkError);
       return;
     }
@@ -479,7 +371,7 @@ export class Front {
       table.get(entry, field.nameLength),
       table.get(entry, field.type),
       table.get(entry, field.class),
-      this.#udpSize,
+      this.#replies.udpSize,
       table.ecsAt(entry),
       table.get(entry, field.ecsLength),
     );
@@ -492,8 +384,7 @@ export class Front {
     table.set(entry, field.slot, slot);
     table.set(entry, field.tries, table.get(entry, field.tries) + 1);
     table.sent[entry] = now;
-    this.#view[slot * 2]!++;
-    this.#backendCounts[slot * backendCounters.size + seen.queries]!++;
+    this.#ledger.sent(slot);
     this.#wheel.set(entry, now + this.#timeout);
   }
 
@@ -505,18 +396,18 @@ export class Front {
     this.#question.clientHash = this.#clientHash(from);
     const slot = this.#pick(nameAt, query.nameLength > 0 ? query.nameLength : 1, -1);
     if (slot < 0) {
-      this.#refuse(from, rcode.servfail, extendedError.noReachableAuthority);
+      this.#replies.refuse(this.#query, from, rcode.servfail, extendedError.noReachableAuthority);
       return;
     }
     if (tcp && query.opcode === 0 && (query.type === typeAxfr || query.type === typeIxfr)) {
       if (this.#egress.relay(from, slot, query.at, query.length)) this.#counts[count.transfers]!++;
-      else this.#refuse(from, rcode.servfail, extendedError.networkError);
+      else this.#replies.refuse(this.#query, from, rcode.servfail, extendedError.networkError);
       return;
     }
     const channel = tcp ? this.#egress.streamChannel(slot) : this.#egress.datagramChannel(slot);
     const id = channel < 0 ? -1 : this.#freeId(channel);
     if (id < 0) {
-      this.#refuse(from, rcode.servfail, extendedError.networkError);
+      this.#replies.refuse(this.#query, from, rcode.servfail, extendedError.networkError);
       return;
     }
     const entry = this.#admit(from, tcp);
@@ -544,16 +435,16 @@ export class Front {
     const entry =
       length < 12 || (u8[at + 2]! & 0x80) === 0 ? 0 : table.find(channel, (u8[at]! << 8) | u8[at + 1]!);
     if (entry === 0) {
-      this.#unexpected(slot);
+      this.#ledger.note(slot, 'unexpected');
       return;
     }
     const scan = this.#answer;
     const sound = scanAnswer(u8, at, length, scan);
     if (!this.#answersQuestion(entry, at)) {
-      this.#unexpected(slot);
+      this.#ledger.note(slot, 'unexpected');
       return;
     }
-    this.#heard(entry, slot, now);
+    this.#ledger.answered(slot, now - table.sent[entry]!);
     const marks = table.get(entry, field.marks);
     if (marks & mark.pass) {
       this.#deliver(entry, at, length, 0, true);
@@ -561,16 +452,16 @@ export class Front {
       return;
     }
     if (!sound || scan.nameLength === 0) {
-      this.#backendCounts[slot * backendCounters.size + seen.malformed]!++;
+      this.#ledger.note(slot, 'malformed');
       this.#fail(entry, extendedError.networkError);
       return;
     }
-    if (scan.rcode === rcode.servfail) this.#backendCounts[slot * backendCounters.size + seen.servfail]!++;
-    else if (scan.rcode === rcode.refused) this.#backendCounts[slot * backendCounters.size + seen.refused]!++;
+    if (scan.rcode === rcode.servfail) this.#ledger.note(slot, 'servfail');
+    else if (scan.rcode === rcode.refused) this.#ledger.note(slot, 'refused');
     if (scan.optAt > 0) {
       // What is said there is the size of packets that we take, not the backend's.
-      u8[at + scan.optAt + 3] = this.#udpSize >> 8;
-      u8[at + scan.optAt + 4] = this.#udpSize;
+      u8[at + scan.optAt + 3] = this.#replies.udpSize >> 8;
+      u8[at + scan.optAt + 4] = this.#replies.udpSize;
     }
     if (scan.truncated) {
       this.#truncated(entry, slot, at, length, now);
@@ -579,10 +470,6 @@ export class Front {
     this.#keep(entry, at, length, now);
     this.#deliver(entry, at, length, scan.optAt, false);
     this.#drop(entry);
-  }
-
-  #unexpected(slot: number): void {
-    this.#backendCounts[slot * backendCounters.size + seen.unexpected]!++;
   }
 
   /** Whether the scanned answer at `at` repeats the opcode and question of `entry`; servers leave it out of some failures. */
@@ -607,18 +494,6 @@ export class Front {
       scan.class === table.get(entry, field.class) &&
       sameFolded(this.#u8, table.nameAt(entry), this.#u8, at + 12, nameLength)
     );
-  }
-
-  /** Notes that the backend answered, and how fast. */
-  #heard(entry: number, slot: number, now: number): void {
-    const us = Math.max(1, Math.floor((now - this.#table.sent[entry]!) * 1000));
-    const counters = slot * backendCounters.size;
-    this.#backendCounts[counters + seen.answers]!++;
-    this.#backendCounts[counters + seen.latencySum]! += us;
-    this.#histogram[slot * latencyBuckets + latencyBucket(us)]!++;
-    const at = slot * 2 + 1;
-    const average = this.#view[at]!;
-    this.#view[at] = average === 0 ? us : Math.max(1, average + ((us - average) >> latencyShift));
   }
 
   /** Keeps the scanned answer in the cache, if it may be kept. */
@@ -707,7 +582,7 @@ export class Front {
         copy(u8, i32, at, to, length);
         u8[to] = id >> 8;
         u8[to + 1] = id;
-        this.#countRcode(u8[to + 3]! & 15);
+        this.#replies.countRcode(u8[to + 3]! & 15);
         this.#egress.reply(place, length);
       }
     } else {
@@ -715,7 +590,7 @@ export class Front {
       copy(u8, i32, at, to, length);
       const nsid = (marks & waiterMark.nsid) !== 0 && length + 300 <= room;
       const nameLength = this.#table.get(entry, field.nameLength);
-      this.#finish(place, to, length, opt, id, place + waiter.name, nameLength, limit, nsid);
+      this.#replies.finish(place, to, length, opt, id, place + waiter.name, nameLength, limit, nsid);
     }
     this.#table.freeWaiter(place);
   }
@@ -741,10 +616,10 @@ export class Front {
         table.get(entry, field.nameLength),
         table.get(entry, field.type),
         table.get(entry, field.class),
-        this.#udpSize,
+        this.#replies.udpSize,
         ede,
       );
-      this.#countRcode(rcode.servfail);
+      this.#replies.countRcode(rcode.servfail);
       this.#egress.reply(place, length);
       table.freeWaiter(place);
     }
@@ -759,7 +634,7 @@ export class Front {
       const entry = table.anyOf(channel);
       if (entry === 0) return;
       const slot = table.get(entry, field.slot);
-      this.#backendCounts[slot * backendCounters.size + seen.network]!++;
+      this.#ledger.note(slot, 'network');
       this.#leave(entry);
       const marks = table.get(entry, field.marks);
       if ((marks & mark.pass) !== 0 || table.get(entry, field.tries) >= maxTries) {
@@ -782,18 +657,9 @@ export class Front {
       const entry = this.#wheel.take(now);
       if (entry === 0) return;
       const slot = this.#table.get(entry, field.slot);
-      if (slot >= 0) this.#backendCounts[slot * backendCounters.size + seen.timeout]!++;
+      if (slot >= 0) this.#ledger.note(slot, 'timeout');
       this.#counts[count.timeouts]!++;
       this.#fail(entry, extendedError.noReachableAuthority);
     }
   }
-}
-
-/** Histogram bucket of a latency in µs: two to an octave, from 16 µs (board.ts). */
-function latencyBucket(us: number): number {
-  if (us < 16) return 0;
-  const octave = 31 - Math.clz32(us);
-  const half = us >= 2 ** octave * Math.SQRT2 ? 2 : 1;
-  const bucket = (octave - 4) * 2 + half;
-  return bucket < latencyBuckets ? bucket : latencyBuckets - 1;
 }
