@@ -32,7 +32,7 @@ test('a worker is told what it needs', () => {
     { address: '127.0.0.1', port: 5300 },
     { address: '::1', port: 5300 },
   ]);
-  assert.equal(plan.receiveBuffer, 4 * 2 ** 20);
+  assert.equal(plan.receiveBuffer, 16 * 2 ** 20);
   assert.equal(plan.streamLimits.connectionsPerClient, 64);
   const { version, ...rest } = plan.plan;
   assert.match(version, /^Chorus \d/);

@@ -64,10 +64,10 @@ export const netOptions = {
   }),
   'receive-buffer': option(size('64KiB', '1GiB'), {
     docs: 'Receive buffer asked of the kernel for each UDP listener; it holds a burst until it is read. The kernel grants at most `net.core.rmem_max` unless Chorus starts with CAP_NET_ADMIN; `chorus status` shows what was granted.',
-    default: '4MiB',
+    default: '16MiB',
     applies: 'restart',
   }),
-  'ports-per-backend': option(whole(1, 256), {
+  'ports-per-backend': option(whole(1, 32), {
     docs: 'Sockets, and so source ports, from each worker to each backend. A query leaves from one of them at random: more ports make forged answers harder.',
     default: 16,
     applies: 'restart',
