@@ -42,7 +42,6 @@ const malformed: Readonly<Record<string, Buffer>> = {
     Buffer.of(0xc0, 12, 0, 1, 0, 1),
   ]),
   'a name of 300 bytes': packet({ name: Array(10).fill('a'.repeat(29)).join('.') }),
-  'two OPT': packet({ counts: [1, 0, 0, 2], rest: Buffer.concat([opt(), opt()]) }),
   'a record that is not there': packet({ counts: [1, 0, 0, 1] }),
   'an OPT that is cut': packet({ counts: [1, 0, 0, 1], rest: opt().subarray(0, 7) }),
   'an option longer than its OPT': packet({
@@ -244,12 +243,10 @@ describe('bad input from clients', requires('root', 'ip'), () => {
         client.socket.pause();
         // 64 kB each, far more than the socket buffers and the send buffer hold.
         for (let at = 0; at < 2000; at++) client.send(packet({ id: at, name: `huge${at % 10}.example` }));
-        await poll('the front to end or hold it', async () => {
-          const answer = await askTcp(front.v6, packet({ name: `meanwhile${count++}.example` }), 2000);
-          return answer !== undefined && header(answer).rcode === 0;
-        });
-        client.socket.resume();
-        await client.ends(10_000);
+        await poll(
+          'the slow client to be cut off',
+          async () => (await front.metric('chorus_tcp_connections_slow_total')) > 0,
+        );
         client.close();
         const grown = resident() - before;
         assert.ok(grown < 100 * 1024 * 1024, `resident memory grew by ${grown} bytes`);

@@ -64,6 +64,28 @@ describe('failing backends', requires('root', 'ip', 'named', 'unbound', 'dig', '
       assert.equal(await front.stop(), 0);
     });
 
+    test(`${engine} engine: one of two hangs under load and goes on later`, async t => {
+      const front = await start(engine);
+      const [unbound] = farm;
+      await front.reaches('unbound', ['up']);
+      const whole = new LoadRun(front.v4, { questions, seconds: 6, rate: 1000 });
+      await poll(
+        'load on unbound',
+        async () => (await front.metric('chorus_backend_queries_total', '"unbound"')) > 200,
+      );
+      unbound!.program.signal('SIGSTOP');
+      await front.reaches('unbound', ['down']);
+      const without = await new LoadRun(front.v6, { questions, seconds: 1, rate: 500 }).result();
+      assert.deepEqual(without.codes, { NOERROR: without.sent }, without.text);
+      unbound!.program.signal('SIGCONT');
+      await front.reaches('unbound', ['up']);
+      const load = await whole.result();
+      t.diagnostic(`${engine}: ${tell(load)}`);
+      assert.equal(load.lost, 0, 'every client was answered, were it by SERVFAIL');
+      assert.ok((load.codes.NOERROR ?? 0) > load.sent * 0.75, load.text);
+      assert.equal(await front.stop(), 0);
+    });
+
     test(`${engine} engine: all are dead, and come back one by one`, async () => {
       const front = await start(engine);
       const [unbound, bind] = farm;

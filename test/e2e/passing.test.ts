@@ -5,7 +5,7 @@ import { backend, Chorus, engines } from '../support/chorus.ts';
 import { ask, askRaw, comparable, nsupdate } from '../support/clients.ts';
 import { labKeyOption, startLab } from '../support/lab.ts';
 import { poll } from '../support/poll.ts';
-import { askTcp, askUdp, header, packet } from '../support/raw.ts';
+import { askTcp, askUdp, header, opt, packet } from '../support/raw.ts';
 import { requires } from '../support/requires.ts';
 import type { NameServer } from '../support/server.ts';
 
@@ -112,6 +112,18 @@ describe('passed to a backend', requires('root', 'ip', 'named', 'dig', 'nsupdate
           }
         });
       }
+
+      test('two OPT, or an OPT among the answers: FORMERR in the end (RFC 6891, section 6.1.1)', async () => {
+        for (const query of [
+          packet({ counts: [1, 0, 0, 2], rest: Buffer.concat([opt(), opt()]) }),
+          packet({ counts: [1, 1, 0, 0], rest: opt() }),
+        ]) {
+          for (const way of [askUdp, askTcp]) {
+            const answer = await way(front.v4, query);
+            assert.equal(answer && header(answer).rcode, 1);
+          }
+        }
+      });
 
       test('all of it leaves a working front', async () => {
         assert.equal((await ask(front.v4, ['www.lab.example', 'A'])).status, 'NOERROR');
