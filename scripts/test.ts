@@ -23,6 +23,15 @@ const files = globSync('{src,test,bench,fuzz,scripts}/**/*.test.ts')
   .toSorted();
 const isEndToEnd = (file: string) => file.startsWith('test/e2e/');
 
+// Stopped from outside (a time limit, Ctrl-C): what is known so far is still told.
+for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+  process.once(signal, () => {
+    failures.push(`stopped by ${signal} before the end`);
+    report();
+    process.exit(1);
+  });
+}
+
 await runFiles(
   files.filter(file => !isEndToEnd(file)),
   availableParallelism(),
@@ -38,7 +47,8 @@ async function runFiles(chosen: readonly string[], concurrency: number, timeout:
     files: chosen.map(file => join(root, file)),
     concurrency,
     timeout,
-    execArgv: ['--disable-warning=ExperimentalWarning'],
+    // A file whose tests are over ends, even when a failed test has left a socket open.
+    execArgv: ['--disable-warning=ExperimentalWarning', '--test-force-exit'],
   });
   for await (const event of stream) {
     if (event.type === 'test:pass' || event.type === 'test:fail') {
