@@ -1,6 +1,7 @@
 /** All fuzz targets. A new one adds its line: `fuzz` is given options and gives a result. */
 
 import * as codec from './codec.ts';
+import { front, frontLoop } from './front.ts';
 import type { FuzzOptions, FuzzResult } from './harness.ts';
 import * as scan from './scan.ts';
 import * as stream from './stream.ts';
@@ -11,6 +12,8 @@ export const targets: Readonly<
   Record<string, { fuzz(options: FuzzOptions): FuzzResult | Promise<FuzzResult> }>
 > = {
   codec,
+  front,
+  'front-loop': frontLoop,
   scan,
   stream,
   tcp,
