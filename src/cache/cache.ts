@@ -20,6 +20,9 @@ const readTries = 4;
 /** A writer that cannot get a page within so many looks lets it be: the next answer will be kept. */
 const writeTries = 100;
 
+/** Queries that `warm` takes at most. */
+export const maxWarm = 64;
+
 export type CacheStats = {
   readonly memory: number;
   readonly entries: number;
@@ -121,6 +124,37 @@ export class Cache {
     }
     return true;
   }
+
+  /**
+   * Touches what `lookup` will read for the first `count` of these queries. A lookup waits for two or three lines of memory
+   * one after the other; here the processor fetches those of a whole batch at once. Changes nothing.
+   */
+  warm(queries: readonly QueryScan[], count: number): void {
+    const words = this.#i32;
+    const pages = this.#warmPages;
+    let sum = 0;
+    for (let i = 0; i < count; i++) {
+      const at = this.#pageOf(queries[i]!.hash);
+      pages[i] = at;
+      sum ^= words[at >> 2]!;
+    }
+    for (let i = 0; i < count; i++) {
+      const at = pages[i]!;
+      const hash = queries[i]!.hash;
+      const end = at + page.slots + Math.min(words[(at >> 2) + page.used]!, slotsPerPage) * slotBytes;
+      for (let s = at + page.slots; s < end; s += slotBytes) {
+        if (words[s >> 2] !== hash) continue;
+        // The page is not locked: this is a hint, kept within the page.
+        const e = at + (this.#u16[(s + inSlot.place) >> 1]! & (pageBytes - 1) & ~63);
+        sum ^= words[e >> 2]! ^ words[(e >> 2) + 16]!;
+        break;
+      }
+    }
+    this.warmth = sum;
+  }
+  readonly #warmPages = new Int32Array(maxWarm);
+  /** What `warm` read, of no meaning: kept where others could see it, so that the reads are not optimised away. */
+  warmth = 0;
 
   /**
    * Writes the answer to `query` (read from `u8`) at `to` in `u32`'s memory, its TTLs counted down to `now` (s, monotonic,

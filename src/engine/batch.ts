@@ -92,6 +92,7 @@ export class BatchEngine implements Egress {
   /** Channels that the kernel reported broken while sending; told to the front between batches. */
   readonly #broken: Int32Array = new Int32Array(1024);
   #brokenCount = 0;
+  readonly #lengths = new Int32Array(batch);
   #front!: Front;
   #chose = false;
   #ports = 16;
@@ -335,15 +336,16 @@ export class BatchEngine implements Egress {
     this.#counts[count.batches]!++;
     this.#counts[count.packets]! += got;
     const i32 = this.#i32;
-    const front = this.#front;
+    const lengths = this.#lengths;
     for (let i = 0; i < got; i++) {
       const from = vector.names + i * originStride;
       i32[(from + origin.length) >> 2] = vector.nameLength(i);
       i32[(from + origin.listener) >> 2] = index;
       i32[(from + origin.transport) >> 2] = 0;
+      lengths[i] = vector.length(i);
       if (listener.wildcard) readPacketInfo(i32, vector.controls + i * controlBytes, from);
-      front.query(vector.buffers + i * packetStride, vector.length(i), from, now);
     }
+    this.#front.queries(vector.buffers, packetStride, lengths, vector.names, originStride, got, now);
   }
 
   #fromBackend(channel: number, now: number): void {

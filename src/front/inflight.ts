@@ -35,6 +35,9 @@ export const field = {
   opcode: 17,
 } as const;
 const fields = 20;
+/** Chains of each hash table: few enough to stay in the processor's cache, which counts more than their length. */
+const buckets = 32_768;
+const bucketShift = 17;
 
 /** Marks of a query. */
 export const mark = { pass: 1, stream: 2, prefetch: 4, joinable: 8 } as const;
@@ -61,8 +64,8 @@ export class InFlight {
   readonly #waiters: number;
   readonly #u8: Uint8Array;
   readonly #i32: Int32Array;
-  readonly #byId: Int32Array = new Int32Array(131_072);
-  readonly #byQuestion: Int32Array = new Int32Array(131_072);
+  readonly #byId: Int32Array = new Int32Array(buckets);
+  readonly #byQuestion: Int32Array = new Int32Array(buckets);
   readonly #byChannel: Int32Array;
   #free = 0;
   #used = 0;
@@ -114,7 +117,7 @@ export class InFlight {
   }
 
   #idBucket(channel: number, id: number): number {
-    return (Math.imul(channel, 0x9e3779b1) ^ Math.imul(id, 0x85ebca6b)) >>> 15;
+    return (Math.imul(channel, 0x9e3779b1) ^ Math.imul(id, 0x85ebca6b)) >>> bucketShift;
   }
 
   /** The query that waits on `channel` with this id; 0 when there is none. */
@@ -166,7 +169,7 @@ export class InFlight {
 
   /** First query with this question hash; follow with `nextTwin`. */
   firstTwin(hash: number): number {
-    return this.#byQuestion[hash >>> 15]!;
+    return this.#byQuestion[hash >>> bucketShift]!;
   }
   nextTwin(query: number): number {
     return this.get(query, field.next);
@@ -178,8 +181,8 @@ export class InFlight {
   /** Lets identical questions join the query. */
   offer(query: number, hash: number): void {
     this.set(query, field.hash, hash);
-    this.set(query, field.next, this.#byQuestion[hash >>> 15]!);
-    this.#byQuestion[hash >>> 15] = query;
+    this.set(query, field.next, this.#byQuestion[hash >>> bucketShift]!);
+    this.#byQuestion[hash >>> bucketShift] = query;
     this.set(query, field.marks, this.get(query, field.marks) | mark.joinable);
   }
 
@@ -188,7 +191,7 @@ export class InFlight {
     const marks = this.get(query, field.marks);
     if ((marks & mark.joinable) === 0) return;
     this.set(query, field.marks, marks & ~mark.joinable);
-    const bucket = this.get(query, field.hash) >>> 15;
+    const bucket = this.get(query, field.hash) >>> bucketShift;
     let at = this.#byQuestion[bucket]!;
     if (at === query) this.#byQuestion[bucket] = this.get(query, field.next);
     else {

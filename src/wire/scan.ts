@@ -114,7 +114,7 @@ export function scanQuery(u8: Uint8Array, at: number, length: number, seed: numb
   // Anything but "no other record" and "one OPT" goes on untouched: TSIG, SIG(0), IXFR's SOA.
   const others = u8[at + 6]! | u8[at + 7]! | u8[at + 8]! | u8[at + 9]!;
   const additional = (u8[at + 10]! << 8) | u8[at + 11]!;
-  if (others !== 0 || additional > 1) return verdict.pass;
+  if (others !== 0 || additional > 1) return passOrFormerr(u8, at, p, end);
   if (additional === 1) {
     if (p + 11 > end) return verdict.formerr;
     if (u8[p] !== 0 || u8[p + 1] !== 0 || u8[p + 2] !== typeOpt) return verdict.pass;
@@ -166,6 +166,21 @@ export function scanQuery(u8: Uint8Array, at: number, length: number, seed: numb
   hash = Math.imul(hash ^ key, 0xc2b2ae35);
   out.hash = hash ^ (hash >>> 16);
   return verdict.plain;
+}
+
+/** A query with records beside one OPT is passed on if they are sound and have at most one OPT (RFC 6891 6.1.1). */
+function passOrFormerr(u8: Uint8Array, at: number, p: number, end: number): number {
+  let left = 0;
+  for (let i = 6; i < 12; i += 2) left += (u8[at + i]! << 8) | u8[at + i + 1]!;
+  let opts = 0;
+  for (; left > 0; left--) {
+    p = skipName(u8, at, p, end);
+    if (p < 0 || p + 10 > end) return verdict.formerr;
+    if (((u8[p]! << 8) | u8[p + 1]!) === typeOpt) opts++;
+    p += 10 + ((u8[p + 8]! << 8) | u8[p + 9]!);
+    if (p > end) return verdict.formerr;
+  }
+  return opts > 1 || p !== end ? verdict.formerr : verdict.pass;
 }
 
 /** Most records whose TTLs are noted; an answer with more is passed on but not cached. */
