@@ -1,11 +1,11 @@
 /** Where each worker's counters lie in the memory that all threads share: the fronts' rows, then the engines' rows. */
 import { frontCounters } from '#front/counters.ts';
-import { counterRow } from '#kit/counters.ts';
+import { counterRow, rowBytes } from '#kit/counters.ts';
 import { netCounters } from '#net/counters.ts';
 
 /** Bytes for the counters of `workers` workers. */
 export function counterBytes(workers: number): number {
-  return workers * (frontCounters.size + netCounters.size) * 8;
+  return workers * (rowBytes(frontCounters) + rowBytes(netCounters));
 }
 
 /** A worker's row of `frontCounters`. */
@@ -15,5 +15,5 @@ export function frontRow(memory: SharedArrayBuffer, worker: number): Float64Arra
 
 /** A worker's row of `netCounters`. */
 export function netRow(memory: SharedArrayBuffer, worker: number, workers: number): Float64Array {
-  return counterRow(memory, workers * frontCounters.size * 8, netCounters, worker);
+  return counterRow(memory, workers * rowBytes(frontCounters), netCounters, worker);
 }

@@ -32,6 +32,11 @@ export function defineCounters<const Key extends string>(
   return { declarations, keys, at, size: keys.length };
 }
 
+/** Bytes from one row to the next: whole pairs of cache lines, so that no two threads write to one line. */
+export function rowBytes(set: CounterSet): number {
+  return Math.ceil((set.size * 8) / 128) * 128;
+}
+
 /** A row of doubles over shared memory. `index` counts rows from `byteOffset`. */
 export function counterRow(
   memory: SharedArrayBuffer,
@@ -39,5 +44,5 @@ export function counterRow(
   set: CounterSet,
   index: number,
 ): Float64Array {
-  return new Float64Array(memory, byteOffset + index * set.size * 8, set.size);
+  return new Float64Array(memory, byteOffset + index * rowBytes(set), set.size);
 }
