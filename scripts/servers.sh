@@ -17,7 +17,7 @@ dig bind9-dnsutils
 kdig knot-dnsutils
 drill ldnsutils
 ip iproute2
-cc gcc
+cc gcc libc6-dev
 LIST
 [ -n "$missing" ] || exit 0
 if ! command -v apt-get >/dev/null 2>&1 || [ "$(id -u)" != 0 ]; then
