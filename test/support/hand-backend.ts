@@ -24,10 +24,11 @@ export type HandBackendOptions = {
 export class HandBackend implements Address {
   readonly address = '127.0.0.1';
   readonly port: number;
-  /** All queries that came, over UDP and TCP, without those for the probe name. */
+  /** All queries that came, over UDP and TCP. */
   readonly queries: Buffer[] = [];
-  /** Ports that queries over UDP came from. */
+  /** Ports and addresses that queries over UDP came from. */
   readonly sourcePorts = new Set<number>();
+  readonly sources = new Set<string>();
   readonly #udp: Socket;
   readonly #stranger: Socket;
   readonly #tcp: Server;
@@ -44,6 +45,7 @@ export class HandBackend implements Address {
     this.#udp.on('message', (query, from) => {
       this.queries.push(query);
       this.sourcePorts.add(from.port);
+      this.sources.add(from.address);
       this.options.udp?.({
         query,
         reply: bytes => this.#udp.send(bytes, from.port, from.address),

@@ -1,9 +1,10 @@
 /** A real nameserver with a configuration of its own, on a free port of 127.0.0.1 and ::1. */
-import { writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { freePort } from './ports.ts';
 import { Program, temporaryFolder } from './process.ts';
 import { askTcp, askUdp, header, packet } from './raw.ts';
+import { findProgram } from './requires.ts';
 
 /** What it takes to start one kind of server. */
 export type Recipe = {
@@ -76,7 +77,11 @@ export class NameServer {
   }
 
   #launch(): Program {
-    return new Program(this.#recipe.program, this.#recipe.args, { cwd: this.folder });
+    const { program, args } = this.#recipe;
+    // AppArmor would keep a packaged server from reading a configuration in a temporary folder.
+    return confining()
+      ? new Program('aa-exec', ['-p', 'unconfined', '--', program, ...args], { cwd: this.folder })
+      : new Program(program, args, { cwd: this.folder });
   }
 
   async #answers(): Promise<void> {
@@ -87,5 +92,15 @@ export class NameServer {
         return answer !== undefined && header(answer).rcode === 0 && header(answer).counts[1] > 0;
       });
     }
+  }
+}
+
+/** Whether AppArmor is in force and can be told to let a program be. */
+function confining(): boolean {
+  try {
+    const enabled = readFileSync('/sys/module/apparmor/parameters/enabled', 'utf8').startsWith('Y');
+    return enabled && process.getuid?.() === 0 && findProgram('aa-exec') !== undefined;
+  } catch {
+    return false;
   }
 }
