@@ -31,13 +31,17 @@ describe('the choice of a backend', requires('root', 'ip'), () => {
   const backends = () => farm.map((server, index) => backend(`b${index}`, server));
   const pool = (more: Record<string, unknown> = {}) => ({ probe: 'off', backends: backends(), ...more });
 
-  /** Which backend answered each name: its number. */
-  async function answerers(front: Chorus, names: readonly string[]): Promise<number[]> {
-    const answers = await Promise.all(names.map((name, id) => askUdp(front.v4, packet({ id, name }))));
-    return answers.map(answer => {
+  /** Which backend answered each name: its number. All at once, or one after another so that none has to wait. */
+  async function answerers(front: Chorus, names: readonly string[], atOnce = true): Promise<number[]> {
+    const chosen: number[] = [];
+    const ask = async (name: string, id: number) => {
+      const answer = await askUdp(front.v4, packet({ id, name }));
       assert.equal(answer && header(answer).rcode, 0);
-      return answer!.at(-1)!;
-    });
+      chosen[id] = answer!.at(-1)!;
+    };
+    if (atOnce) await Promise.all(names.map(ask));
+    else for (const [id, name] of names.entries()) await ask(name, id);
+    return chosen;
   }
   const names = Array.from({ length: 120 }, (_, index) => `n${index}.example`);
   const shares = (chosen: readonly number[]) =>
@@ -47,16 +51,13 @@ describe('the choice of a backend', requires('root', 'ip'), () => {
     test(`${policy}: all queries are answered, again after a reload`, async () => {
       const config = { engine: 'batch', cache: 'off', workers: 2, pools: { default: pool({ policy }) } };
       const front = await Chorus.start(config);
-      const first = await answerers(front, names);
-      const same = await answerers(
-        front,
-        Array(20)
-          .fill('same.example')
-          .map((name, at) => (at % 2 ? name : name.toUpperCase())),
-      );
+      // Those that hash go elsewhere only when a backend has more than its share of queries waiting.
+      const atOnce = !policy.endsWith('-hash');
+      const first = await answerers(front, names, atOnce);
+      const same = await answerers(front, ['same.example', 'SAME.example', 'Same.Example'], false);
       front.write({ ...config, identity: 'other' });
       assert.equal((await front.command('reload')).code, 0);
-      const second = await answerers(front, names);
+      const second = await answerers(front, names, atOnce);
       const used = shares(first).filter(share => share > 0).length;
       if (policy === 'first-available') assert.deepEqual(shares(first), [120, 0, 0]);
       else if (policy === 'client-hash') assert.equal(used, 1, 'one client, one backend');

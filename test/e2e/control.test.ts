@@ -84,7 +84,7 @@ describe('control', requires('root', 'ip'), () => {
 
   test('an unknown backend, an unknown command, an unknown option: a line, no stack trace', async () => {
     for (const [args, code] of [
-      [['backend', 'down', 'nobody-knows'], 1],
+      [['backend', 'down', 'nobody-knows'], 65],
       [['frobnicate'], 64],
       [['serve', '--confg', 'x'], 64],
     ] as const) {
