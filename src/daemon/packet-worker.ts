@@ -28,11 +28,15 @@ const entropy = new Entropy(words => randomFillSync(words));
 let engine: BatchEngine | undefined;
 let front: Front | undefined;
 
+type Listener = { readonly index: number; readonly receiveBuffer: number };
 /** Listeners in force, and those of the snapshot being prepared, by endpoint. */
-const open = new Map<string, { readonly index: number; readonly receiveBuffer: number }>();
+const open = new Map<string, Listener>();
 let fresh: string[] = [];
 let prepared: WorkerPlan | undefined;
-const lingering: { readonly index: number; readonly until: number }[] = [];
+/** Listeners that a snapshot dropped, by endpoint. */
+const lingering = new Map<string, { readonly listener: Listener; readonly until: number }>();
+/** Which of the fresh ones lingered before. */
+const revived = new Set<string>();
 let drainUntil = Infinity;
 
 function makeEngine(plan: WorkerPlan): BatchEngine {
@@ -57,7 +61,11 @@ function prepare(plan: WorkerPlan): void {
       const key = formatEndpoint(at);
       let listener = open.get(key);
       if (!listener) {
-        listener = engine.open(at);
+        // One that lingers is used again: beside a second socket it would get a share of the packets and read none.
+        const before = lingering.get(key)?.listener;
+        if (before) revived.add(key);
+        listener = before ?? engine.open(at);
+        lingering.delete(key);
         open.set(key, listener);
         fresh.push(key);
       }
@@ -76,10 +84,13 @@ function prepare(plan: WorkerPlan): void {
 function abort(): void {
   for (const key of fresh) {
     const listener = open.get(key);
-    if (listener) engine?.close(listener.index);
     open.delete(key);
+    if (!listener) continue;
+    if (revived.has(key)) lingering.set(key, { listener, until: monotonic() + lingerMs });
+    else engine?.close(listener.index);
   }
   fresh = [];
+  revived.clear();
   prepared = undefined;
 }
 
@@ -107,12 +118,13 @@ function commit(): void {
   );
   for (const key of fresh) engine.listen(open.get(key)!.index);
   fresh = [];
+  revived.clear();
   const wanted = new Set(next.listeners.map((at: ListenAddress) => formatEndpoint(at)));
   for (const [key, listener] of open) {
     if (wanted.has(key)) continue;
     engine.deafen(listener.index);
     open.delete(key);
-    lingering.push({ index: listener.index, until: monotonic() + lingerMs });
+    lingering.set(key, { listener, until: monotonic() + lingerMs });
   }
   prepared = undefined;
   say({ kind: 'committed', worker: start.worker, generation: plan.generation });
@@ -136,9 +148,11 @@ function drainMessages(): void {
 
 /** What is done about once a second, and at the end of a drain. */
 function tend(now: number): void {
-  const left = lingering.findIndex(listener => now < listener.until);
-  for (const listener of lingering.splice(0, left < 0 ? lingering.length : left))
+  for (const [key, { listener, until }] of lingering) {
+    if (now < until) continue;
     engine?.close(listener.index);
+    lingering.delete(key);
+  }
 }
 
 /** Serves until drained: what is in flight is answered while the kernel still brings queries in, as long as time allows. */
