@@ -19,6 +19,9 @@ import {
 const readTries = 4;
 /** A writer that cannot get a page within so many looks lets it be: the next answer will be kept. */
 const writeTries = 100;
+/** A flush waits for a busy page so often, so long (ms). */
+const flushTries = 50;
+const flushWait = 1;
 
 /** Queries that `warm` takes at most. */
 export const maxWarm = 64;
@@ -476,9 +479,13 @@ export class Cache {
       const base = headerBytes + index * pageBytes;
       if (this.#i32[(base >> 2) + page.used] === 0) continue;
       let sequence = this.#lock(base);
-      // A page is held for microseconds; a thread that died in it would hold it for ever.
-      for (let tries = 0; sequence < 0 && tries < 10_000; tries++) sequence = this.#lock(base);
-      if (sequence < 0) sequence = this.#breakLock(base);
+      // A writer holds a page for microseconds, unless its thread was put to sleep in it. One that died in it holds it
+      // for ever, but then nobody reads it either.
+      for (let tries = 0; sequence < 0 && tries < flushTries; tries++) {
+        this.#waitFor(base, flushWait);
+        sequence = this.#lock(base);
+      }
+      if (sequence < 0) continue;
       for (let slot = this.#i32[(base >> 2) + page.used]! - 1; slot >= 0; slot--) {
         const e = base + this.#placeOf(base, slot);
         if (name === undefined || this.#isAtOrBelow(e, name, subtree)) {
@@ -515,12 +522,23 @@ export class Cache {
     return sequence;
   }
 
-  /** Empties pages that a dead thread left locked; gives their number. Call only while no thread stores. */
-  repair(): number {
-    let broken = 0;
+  /** Waits until the page's sequence moves, `ms` at most; gives whether it did. */
+  #waitFor(base: number, ms: number): boolean {
+    return Atomics.wait(this.#i32, base >> 2, Atomics.load(this.#i32, base >> 2), ms) !== 'timed-out';
+  }
+
+  /** Empties pages that a dead thread left locked: those that stay so for `ms`, far longer than a writer needs. Gives their number. */
+  repair(ms = 250): number {
+    const held = new Map<number, number>();
     for (let index = 0; index < this.#pages; index++) {
       const base = headerBytes + index * pageBytes;
-      if ((Atomics.load(this.#i32, base >> 2) & 1) === 0) continue;
+      const sequence = Atomics.load(this.#i32, base >> 2);
+      if (sequence & 1) held.set(base, sequence);
+    }
+    let broken = 0;
+    for (const [base, sequence] of held) {
+      Atomics.wait(this.#i32, base >> 2, sequence, ms);
+      if (Atomics.load(this.#i32, base >> 2) !== sequence) continue;
       this.#unlock(base, this.#breakLock(base));
       broken++;
     }

@@ -29,9 +29,10 @@ function growBuffer(libc: Libc, fd: number, option: number, force: number, bytes
   return getOption(libc, fd, c.SOL_SOCKET, option) / 2;
 }
 
+/** Gives the descriptor −1 where the system has none to give. */
 function datagramSocket(libc: Libc, six: boolean, receiveBuffer: number): OpenSocket {
   const fd = libc.socket(six ? c.AF_INET6 : c.AF_INET, c.SOCK_DGRAM | c.SOCK_NONBLOCK | c.SOCK_CLOEXEC, 0);
-  if (fd < 0) throw new Error(`socket: ${libc.strerror(libc.errno())}`);
+  if (fd < 0) return { fd, receiveBuffer: 0 };
   const granted = growBuffer(libc, fd, c.SO_RCVBUF, c.SO_RCVBUFFORCE, receiveBuffer);
   growBuffer(libc, fd, c.SO_SNDBUF, c.SO_SNDBUFFORCE, receiveBuffer);
   // Path MTU news from strangers is no reason to drop or shrink an answer (RFC 8085 3.2; avoids fragmentation attacks).
@@ -53,6 +54,7 @@ export function openListener(libc: Libc, at: SocketAddress, receiveBuffer: numbe
   const six = at.address.includes(':');
   const socket = datagramSocket(libc, six, receiveBuffer);
   const { fd } = socket;
+  if (fd < 0) throw listenError(at, 'UDP', libc.errno(), libc.strerror(libc.errno()));
   setOption(libc, fd, c.SOL_SOCKET, c.SO_REUSEPORT, 1);
   if (six) setOption(libc, fd, c.IPPROTO_IPV6, c.IPV6_V6ONLY, 1);
   if (isWildcard(at.address)) {
@@ -79,7 +81,7 @@ export function listenError(at: SocketAddress, protocol: string, errno: number, 
 
 /**
  * A UDP socket connected to a backend, on a source port of the kernel's random choice (RFC 5452 9.2): the kernel takes packets from that
- * address and port only. Gives −1 when it cannot be had now: no route, no such source address.
+ * address and port only. Gives −1 when it cannot be had now: no route, no such source address, no descriptor left.
  */
 export function openBackendSocket(
   libc: Libc,
@@ -88,6 +90,7 @@ export function openBackendSocket(
   receiveBuffer: number,
 ): number {
   const { fd } = datagramSocket(libc, to.address.includes(':'), receiveBuffer);
+  if (fd < 0) return -1;
   const base = libc.addressOf(scratch) + 64;
   if (source !== undefined && libc.bind(fd, base, writeSockaddr(scratch, 64, source, 0)) < 0) {
     libc.close(fd);

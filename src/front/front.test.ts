@@ -496,8 +496,38 @@ describe('backends', () => {
   });
 });
 
-test('a full table turns new questions away and leaves the others alone', () => {
+test('a silent backend fills a quarter of the table and no more: the others go on', () => {
   const world = new World({ cache: false });
+  let toSilent = 0;
+  for (let i = 0; i < 40_000; i++) {
+    world.ask(query(`n${i}.example.`, 'A'));
+    if (world.lastSent.slot === 0) toSilent++;
+    else world.answer(world.lastSent);
+  }
+  assert.equal(toSilent, 16_384);
+  assert.equal(world.replies.length, 40_000 - 16_384);
+  assert.equal(world.count('fullInFlight'), 0);
+});
+
+test('a question is not given twice to a backend that failed it', () => {
+  const world = new World({ pools: [pool(3)] });
+  world.ask(query('a.example.', 'A'));
+  world.front.broken(world.lastSent.channel, world.now);
+  world.front.broken(world.lastSent.channel, world.now);
+  assert.equal(new Set(world.sent.map(sent => sent.slot)).size, 3);
+});
+
+test('a message that cannot be passed on fails with its own flags', () => {
+  const world = new World();
+  world.reachable = false;
+  const option = { kind: 'unknown', code: 65_001, bytes: Uint8Array.of(1) } as const;
+  world.ask(query('a.example.', 'A', { id: 9, cd: true, edns: { do: true, options: [option] } }));
+  const { rcode, rd, cd, edns, id } = world.last;
+  assert.deepEqual([rcode, rd, cd, edns?.do, id], [2, true, true, true, 9]);
+});
+
+test('a full table turns new questions away and leaves the others alone', () => {
+  const world = new World({ cache: false, pools: [pool(4)] });
   for (let i = 0; i < 65_536; i++) world.ask(query(`n${i}.example.`, 'A'), i & 0xffff);
   assert.equal(world.front.inFlight, 65_536);
   const replies = world.replies.length;

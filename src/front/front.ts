@@ -194,7 +194,7 @@ export class Front {
     const entry = this.#admit(from, tcp);
     if (entry === 0) return;
     this.#table.offer(entry, query.hash);
-    this.#ask(entry, -1, now);
+    this.#ask(entry, now);
   }
 
   /** Answers from the cache; false for a miss. */
@@ -228,19 +228,20 @@ export class Front {
       tcp ? unbounded : query.udpSize,
       query.nsid,
     );
-    if (prefetch) this.#prefetch(now);
+    if (prefetch) this.#prefetch(from, now);
     return true;
   }
 
   /** Asks a popular question anew, for nobody yet. */
-  #prefetch(now: number): void {
+  #prefetch(from: number, now: number): void {
     if (this.#twin() !== 0) return;
+    this.#question.clientHash = this.#clientHash(from);
     const entry = this.#enter();
     if (entry === 0) return;
     this.#counts[count.prefetches]!++;
     this.#table.set(entry, field.marks, mark.prefetch);
     this.#table.offer(entry, this.#query.hash);
-    this.#ask(entry, -1, now);
+    this.#ask(entry, now);
   }
 
   /** A query in flight with the very question of `#query`; 0 when there is none. */
@@ -360,12 +361,12 @@ export class Front {
     return -1;
   }
 
-  #pick(nameAt: number, nameLength: number, excluded: number): number {
+  #pick(nameAt: number, nameLength: number, excluded: number, excludedToo: number): number {
     const pool = this.#pools[this.#domains.poolOf(this.#u8, nameAt, nameLength)];
     if (!pool) return -1;
     this.#timeout = pool.timeout;
     this.#question.nameHash = foldedHash(this.#u8, nameAt, nameLength);
-    const slot = pool.pick(this.#question, excluded);
+    const slot = pool.pick(this.#question, excluded, excludedToo);
     if (slot < 0) this.#counts[count.noBackend]!++;
     else if (pool.failedOpen) this.#counts[count.failOpen]!++;
     return slot;
@@ -373,13 +374,14 @@ export class Front {
   /** Of the pool that `#pick` picked from, ms. */
   #timeout = 0;
 
-  /** Asks a backend (not the one on slot `excluded`); fails the entry when there is none. */
-  #ask(entry: number, excluded: number, now: number): void {
+  /** Asks a backend, not one that failed the entry before; fails the entry when there is none. */
+  #ask(entry: number, now: number): void {
     const table = this.#table;
-    const slot = this.#pick(table.nameAt(entry), table.get(entry, field.nameLength), excluded);
-    if (slot < 0)
-      this.#fail(entry, excluded < 0 ? extendedError.noReachableAuthority : extendedError.networkError);
-    else this.#send(entry, slot, this.#egress.datagramChannel(slot), now);
+    const failed = table.get(entry, field.failed) - 1;
+    const failedToo = table.get(entry, field.failedToo) - 1;
+    const slot = this.#pick(table.nameAt(entry), table.get(entry, field.nameLength), failed, failedToo);
+    if (slot >= 0) this.#send(entry, slot, this.#egress.datagramChannel(slot), now);
+    else this.#fail(entry, failed < 0 ? extendedError.noReachableAuthority : extendedError.networkError);
   }
 
   /** Sends the question of `entry` on a channel to the backend on `slot`. */
@@ -425,7 +427,7 @@ export class Front {
     const u8 = this.#u8;
     const nameAt = query.nameLength > 0 ? query.at + 12 : this.#rootAt;
     this.#question.clientHash = this.#clientHash(from);
-    const slot = this.#pick(nameAt, query.nameLength > 0 ? query.nameLength : 1, -1);
+    const slot = this.#pick(nameAt, query.nameLength > 0 ? query.nameLength : 1, -1, -1);
     if (slot < 0) {
       this.#replies.refuse(this.#query, from, rcode.servfail, extendedError.noReachableAuthority);
       return;
@@ -677,7 +679,9 @@ export class Front {
         this.#counts[count.again]!++;
         const first = table.get(entry, field.firstWaiter);
         if (first !== 0) this.#question.clientHash = this.#clientHash(first);
-        this.#ask(entry, slot, now);
+        table.set(entry, field.failedToo, table.get(entry, field.failed));
+        table.set(entry, field.failed, slot + 1);
+        this.#ask(entry, now);
       }
     }
   }

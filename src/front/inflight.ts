@@ -33,6 +33,9 @@ export const field = {
   firstWaiter: 15,
   lastWaiter: 16,
   opcode: 17,
+  /** Slots that the query was given to before, plus 1; 0: none. */
+  failed: 18,
+  failedToo: 19,
 } as const;
 const fields = 20;
 /** Chains of each hash table: few enough to stay in the processor's cache, which counts more than their length. */

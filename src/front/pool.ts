@@ -2,7 +2,11 @@
 import { type Board, stateCode } from '#balance/board.ts';
 import type { Candidates, Policy, Question, RandomInt } from '#balance/policy.ts';
 import { makePolicy } from '#balance/registry.ts';
+import { maxInFlight } from './inflight.ts';
 import type { PlanPool } from './plan.ts';
+
+/** Queries that one backend may hold in one worker: a silent one must not fill the table for all (inflight.ts). */
+const maxOutstanding = maxInFlight / 4;
 
 export class Pool implements Candidates {
   readonly size: number;
@@ -18,6 +22,7 @@ export class Pool implements Candidates {
   readonly #policy: Policy;
   #worstFit: number = stateCode.suspect;
   #excluded = -1;
+  #excludedToo = -1;
 
   constructor(plan: PlanPool, board: Board, worker: number, random: RandomInt) {
     this.size = plan.backends.length;
@@ -38,7 +43,9 @@ export class Pool implements Candidates {
       state >= stateCode.starting &&
       state <= this.#worstFit &&
       slot !== this.#excluded &&
-      this.#weights[index]! > 0
+      slot !== this.#excludedToo &&
+      this.#weights[index]! > 0 &&
+      this.#view[slot * 2]! < maxOutstanding
     );
   }
   weight(index: number): number {
@@ -58,11 +65,12 @@ export class Pool implements Candidates {
   }
 
   /**
-   * The board slot of the backend for this question, not `excluded` (−1: any); −1 when there is none. When no backend is
-   * fit, those that are down are candidates too (fail open): if all look bad, the check is as likely broken as they are.
+   * The board slot of the backend for this question, neither `excluded` nor `excludedToo` (−1: any); −1 when there is
+   * none. When no backend is fit, those that are down are candidates too (fail open): if all look bad, the check is as likely broken as they are.
    */
-  pick(question: Question, excluded: number): number {
+  pick(question: Question, excluded: number, excludedToo: number): number {
     this.#excluded = excluded;
+    this.#excludedToo = excludedToo;
     this.#worstFit = stateCode.suspect;
     this.failedOpen = false;
     let index = this.#policy.pick(question);

@@ -73,7 +73,8 @@ export const errorTable = {
   },
   WORKER_DIED: {
     message: 'worker {worker} stopped by an error: {reason}',
-    remedy: 'Chorus starts it again while it runs. This is a fault in Chorus: report the stack trace in the log.',
+    remedy:
+      'Chorus starts it again while it runs. This is a fault in Chorus: report the stack trace in the log.',
     exit: exitCodes.software,
   },
   ZONE_UNREADABLE: {
@@ -165,7 +166,8 @@ export const errorTable = {
   },
   SERVER_SILENT: {
     message: 'no nameserver answers at {server}',
-    remedy: 'Check the address and port with `dig @ADDRESS -p PORT`, and that the server lets this machine ask.',
+    remedy:
+      'Check the address and port with `dig @ADDRESS -p PORT`, and that the server lets this machine ask.',
     exit: exitCodes.unavailable,
   },
   USAGE: {

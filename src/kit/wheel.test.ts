@@ -34,6 +34,20 @@ test('a cleared thing is not taken, a moved one at its new time', () => {
   assert.deepEqual(takeAll(wheel, 5000), [3]);
 });
 
+test('a deadline more than a turn away does not ask for attention again and again', () => {
+  const wheel = new Wheel(1, 2, 64);
+  takeAll(wheel, 1000);
+  wheel.set(1, 1000 + 128 * 3 + 50);
+  let looks = 0;
+  for (let now = 1000; now < 1400; now++) {
+    if (wheel.next() > now) continue;
+    looks++;
+    assert.deepEqual(takeAll(wheel, now), []);
+  }
+  assert.ok(looks <= 4, `${looks} looks`);
+  assert.deepEqual(takeAll(wheel, 1434), [1]);
+});
+
 test('behaves as a sorted list does, over turns and jumps', () => {
   const step = fc.oneof(
     fc.record({

@@ -16,7 +16,7 @@ export class Wheel {
   #count = 0;
 
   /** `things` numbered 1 … things; `tick` in ms is the precision; `slots` (a power of two, at least 32) one turn. */
-  constructor(things: number, tick = 2, slots = 4096) {
+  constructor(things: number, tick = 2, slots = 16_384) {
     this.#slots = slots;
     this.#tick = tick;
     this.#heads = new Int32Array(slots);
@@ -84,11 +84,14 @@ export class Wheel {
     return 0;
   }
 
-  /** The earliest time (ms) at which `take` may find something; Infinity when nothing has a deadline. Never too late. */
+  /** The earliest time (ms) at which `take` may find something; Infinity when nothing has a deadline. Never too late; early only by whole
+   * turns. Right after `take` gave 0. */
   next(): number {
     if (this.#count === 0) return Infinity;
     const words = this.#filled.length;
-    const start = (this.#now < 0 ? 0 : this.#now) & (this.#slots - 1);
+    // What stands in the slot of the present tick is a turn away: what was due there has been taken.
+    const first = Math.max(this.#now, -1) + 1;
+    const start = first & (this.#slots - 1);
     for (let i = 0; i <= words; i++) {
       const index = ((start >> 5) + i) % words;
       let word = this.#filled[index]!;
@@ -96,8 +99,7 @@ export class Wheel {
       if (i === words) word &= ~(-1 << (start & 31));
       if (word === 0) continue;
       const slot = index * 32 + (31 - Math.clz32(word & -word));
-      const ahead = (slot - start + this.#slots) % this.#slots;
-      return (Math.max(this.#now, 0) + ahead) * this.#tick;
+      return (first + ((slot - start + this.#slots) % this.#slots)) * this.#tick;
     }
     return Infinity;
   }

@@ -111,6 +111,7 @@ export function scanQuery(u8: Uint8Array, at: number, length: number, seed: numb
 
   const flags2 = u8[at + 3]!;
   let key = (flags & 1) | ((flags2 & 0x10) >> 3) | ((flags2 & 0x20) >> 3);
+  out.keyFlags = key;
   // Anything but "no other record" and "one OPT" goes on untouched: TSIG, SIG(0), IXFR's SOA.
   const others = u8[at + 6]! | u8[at + 7]! | u8[at + 8]! | u8[at + 9]!;
   const additional = (u8[at + 10]! << 8) | u8[at + 11]!;
@@ -126,6 +127,7 @@ export function scanQuery(u8: Uint8Array, at: number, length: number, seed: numb
     if (u8[p + 6] !== 0) return verdict.badvers;
     key |= keyFlag.edns;
     if (u8[p + 7]! & 0x80) key |= keyFlag.dnssecOk;
+    out.keyFlags = key;
     p += 11;
     while (p < end) {
       if (p + 4 > end) return verdict.formerr;
@@ -160,7 +162,6 @@ export function scanQuery(u8: Uint8Array, at: number, length: number, seed: numb
   } else if (p !== end) {
     return verdict.formerr;
   }
-  out.keyFlags = key;
   hash = Math.imul(hash ^ ((out.type << 16) | out.class), 0x85ebca6b);
   hash ^= hash >>> 13;
   hash = Math.imul(hash ^ key, 0xc2b2ae35);
