@@ -82,20 +82,27 @@ export class Crew {
     return this.#alone(async () => {
       const members = this.#members.filter(member => member.running);
       if (members.length === 0) throw new ChorusError('WORKER_DIED', { worker: 0, reason: 'none is left' });
-      const results = await Promise.allSettled(members.map(member => this.#prepare(member, plan)));
-      const failed = results.find(result => result.status === 'rejected');
+      const granted = new Map<number, readonly Granted[]>();
       try {
-        if (failed) throw failed.reason;
+        // TCP listeners share their address with nobody: what another server holds is noticed here, before UDP sockets
+        // join its SO_REUSEPORT group and take packets from it.
+        await this.#prepareAll(
+          members.filter(({ start }) => start.streams),
+          plan,
+          granted,
+        );
+        await this.#prepareAll(
+          members.filter(({ start }) => !start.streams),
+          plan,
+          granted,
+        );
         await bound?.();
       } catch (error) {
         for (const member of members) member.tell({ kind: 'abort' });
         throw error;
       }
       this.#current = plan;
-      for (const [index, member] of members.entries()) {
-        const result = results[index];
-        if (result?.status === 'fulfilled') this.#granted.set(member.start.worker, result.value);
-      }
+      for (const [worker, listeners] of granted) this.#granted.set(worker, listeners);
       // From here on the plan is in force: a worker that fails to commit dies and comes back with it.
       await Promise.allSettled(members.map(member => member.ask({ kind: 'commit' }, ['committed'])));
     });
@@ -141,6 +148,20 @@ export class Crew {
   #quiet(): void {
     for (const cancel of this.#cancels) cancel();
     this.#cancels.clear();
+  }
+
+  /** Prepares all of these, whatever becomes of each; then throws the first error. */
+  async #prepareAll(
+    members: readonly Member[],
+    plan: WorkerPlan,
+    granted: Map<number, readonly Granted[]>,
+  ): Promise<void> {
+    const results = await Promise.allSettled(
+      members.map(async member => {
+        granted.set(member.start.worker, await this.#prepare(member, plan));
+      }),
+    );
+    for (const result of results) if (result.status === 'rejected') throw result.reason;
   }
 
   async #prepare(member: Member, plan: WorkerPlan): Promise<readonly Granted[]> {

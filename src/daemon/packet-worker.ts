@@ -15,9 +15,6 @@ import { formatEndpoint } from '#net/sockaddr.ts';
 import type { FromWorker, Granted, ListenAddress, ToWorker, WorkerPlan, WorkerStart } from './protocol.ts';
 import { frontRow, netRow } from './rows.ts';
 
-/** A listener that a snapshot dropped stays open this long, so that what is in flight is answered through it. */
-const lingerMs = 10_000;
-
 const port = parentPort;
 if (!port) throw new Error('packet-worker.ts is the entry file of a worker thread');
 const start: WorkerStart = workerData;
@@ -33,10 +30,15 @@ type Listener = { readonly index: number; readonly receiveBuffer: number };
 const open = new Map<string, Listener>();
 let fresh: string[] = [];
 let prepared: WorkerPlan | undefined;
-/** Listeners that a snapshot dropped, by endpoint. */
+/**
+ * Listeners that a snapshot dropped, by endpoint. They serve on until what was in flight has been answered through them: a
+ * socket that is open and not read would swallow what the kernel gives it.
+ */
 const lingering = new Map<string, { readonly listener: Listener; readonly until: number }>();
 /** Which of the fresh ones lingered before. */
 const revived = new Set<string>();
+/** Of the snapshot in force, ms. */
+let longestTimeout = 0;
 let drainUntil = Infinity;
 
 function makeEngine(plan: WorkerPlan): BatchEngine {
@@ -61,7 +63,7 @@ function prepare(plan: WorkerPlan): void {
       const key = formatEndpoint(at);
       let listener = open.get(key);
       if (!listener) {
-        // One that lingers is used again: beside a second socket it would get a share of the packets and read none.
+        // One that lingers is used again.
         const before = lingering.get(key)?.listener;
         if (before) revived.add(key);
         listener = before ?? engine.open(at);
@@ -86,7 +88,7 @@ function abort(): void {
     const listener = open.get(key);
     open.delete(key);
     if (!listener) continue;
-    if (revived.has(key)) lingering.set(key, { listener, until: monotonic() + lingerMs });
+    if (revived.has(key)) lingering.set(key, { listener, until: monotonic() + longestTimeout });
     else engine?.close(listener.index);
   }
   fresh = [];
@@ -116,16 +118,16 @@ function commit(): void {
     plan.pools.flatMap(pool => pool.backends),
     next.portsPerBackend,
   );
-  for (const key of fresh) engine.listen(open.get(key)!.index);
+  for (const key of fresh) if (!revived.has(key)) engine.listen(open.get(key)!.index);
   fresh = [];
   revived.clear();
   const wanted = new Set(next.listeners.map((at: ListenAddress) => formatEndpoint(at)));
   for (const [key, listener] of open) {
     if (wanted.has(key)) continue;
-    engine.deafen(listener.index);
     open.delete(key);
-    lingering.set(key, { listener, until: monotonic() + lingerMs });
+    lingering.set(key, { listener, until: monotonic() + longestTimeout });
   }
+  longestTimeout = Math.max(...plan.pools.map(pool => pool.timeout));
   prepared = undefined;
   say({ kind: 'committed', worker: start.worker, generation: plan.generation });
 }
@@ -149,7 +151,7 @@ function drainMessages(): void {
 /** What is done about once a second, and at the end of a drain. */
 function tend(now: number): void {
   for (const [key, { listener, until }] of lingering) {
-    if (now < until) continue;
+    if (now < until && front && front.inFlight > 0) continue;
     engine?.close(listener.index);
     lingering.delete(key);
   }

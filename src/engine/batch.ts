@@ -158,12 +158,7 @@ export class BatchEngine implements Egress {
     if (listener) this.#watch(listenerData + index, listener.socket.fd);
   }
 
-  /** Takes no more packets from a listener; answers under way still leave through it until `close`. */
-  deafen(index: number): void {
-    const listener = this.#listeners[index];
-    if (listener) this.#unwatch(listener.socket.fd);
-  }
-
+  /** Closes a listener; answers that wait to leave through it are lost. */
   close(index: number): void {
     const listener = this.#listeners[index];
     if (!listener) return;
