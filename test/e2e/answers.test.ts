@@ -29,19 +29,20 @@ async function compare(
   questions: readonly DigQuestion[],
   options: readonly string[] = [],
   tool: 'dig' | 'kdig' = 'dig',
+  flags?: readonly string[],
 ) {
   const full = questions.map(question => [...question, ...options]);
   const expected = await askMany(direct, full, { tool });
   const got = await askMany(front, full, { tool });
   for (const [index, question] of full.entries()) {
-    same(got[index]!, expected[index]!, `${tool} ${question.join(' ')}`);
+    same(got[index]!, expected[index]!, `${tool} ${question.join(' ')}`, flags);
   }
 }
 
-function same(got: Shown, expected: Shown, what: string) {
+function same(got: Shown, expected: Shown, what: string, flags?: readonly string[]) {
   assert.deepEqual(
-    essence(got),
-    essence(expected),
+    essence(got, flags),
+    essence(expected, flags),
     `${what}\n--- expected\n${expected.text}--- got\n${got.text}`,
   );
   assert.equal(got.transport, expected.transport, what);
@@ -86,6 +87,18 @@ describe('answers through Chorus', requires('root', 'ip', 'named', 'dig'), () =>
         await compare(server, front.v6, plainQuestions, ['+tcp']);
         assert.equal(await front.stop(), 0);
       });
+
+      for (const engine of engines) {
+        test(`${engine} engine, with a cache: the same the first time and from the cache`, async () => {
+          const front = await startFront(engine, [server], { cache: { memory: '16MiB' } });
+          // Whether an answer is authoritative is not kept: a cache is no authority.
+          for (const at of [front.v4, front.v6, front.v4]) {
+            await compare(server, at, allQuestions, [], 'dig', ['qr', 'tc', 'rd', 'ra', 'ad', 'cd']);
+          }
+          assert.ok((await front.metric('chorus_cache_lookups_total', '"hit"')) > allQuestions.length);
+          assert.equal(await front.stop(), 0);
+        });
+      }
 
       test('kdig sees no difference', requires('kdig'), async () => {
         const front = await startFront('batch', [server]);

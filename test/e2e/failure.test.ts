@@ -9,7 +9,11 @@ import { requires } from '../support/requires.ts';
 import { startResolver } from '../support/resolvers.ts';
 import type { NameServer } from '../support/server.ts';
 
-const questions = Array.from({ length: 1000 }, (_, index) => `n${index}.lab.example A`);
+const names = (from: number, to: number) =>
+  Array.from({ length: to - from }, (_, index) => `n${from + index}.lab.example A`);
+const questions = names(0, 500);
+/** Others than those above: none of them joins a query that still waits for a dead backend. */
+const otherQuestions = names(500, 1000);
 const probe = { name: 'www.lab.example', type: 'A', interval: '200ms', timeout: '200ms' };
 
 describe('failing backends', requires('root', 'ip', 'named', 'unbound', 'dig', 'dnsperf'), () => {
@@ -43,7 +47,11 @@ describe('failing backends', requires('root', 'ip', 'named', 'unbound', 'dig', '
       await unbound!.kill();
       await front.reaches('unbound', ['down']);
 
-      const without = await new LoadRun(front.v6, { questions, seconds: 2, rate: 500 }).result();
+      const without = await new LoadRun(front.v6, {
+        questions: otherQuestions,
+        seconds: 2,
+        rate: 500,
+      }).result();
       assert.deepEqual(without.codes, { NOERROR: without.sent }, without.text);
       assert.equal(without.lost, 0);
 
@@ -75,7 +83,11 @@ describe('failing backends', requires('root', 'ip', 'named', 'unbound', 'dig', '
       );
       unbound!.program.signal('SIGSTOP');
       await front.reaches('unbound', ['down']);
-      const without = await new LoadRun(front.v6, { questions, seconds: 1, rate: 500 }).result();
+      const without = await new LoadRun(front.v6, {
+        questions: otherQuestions,
+        seconds: 1,
+        rate: 500,
+      }).result();
       assert.deepEqual(without.codes, { NOERROR: without.sent }, without.text);
       unbound!.program.signal('SIGCONT');
       await front.reaches('unbound', ['up']);
@@ -117,6 +129,33 @@ describe('failing backends', requires('root', 'ip', 'named', 'unbound', 'dig', '
 
       await unbound!.restart();
       await front.reaches('unbound', ['up']);
+      assert.equal(await front.stop(), 0);
+    });
+  }
+
+  for (const engine of engines) {
+    test(`${engine} engine: a backend that no route leads to costs clients nothing`, async () => {
+      const [unbound] = farm;
+      const nowhere = ['203.0.113.1', '2001:db8:ffff::1'].map((address, at) =>
+        backend(`far${at}`, { address, port: 53 }),
+      );
+      const pool = (backends: readonly unknown[]) => ({
+        engine,
+        cache: 'off',
+        pools: { default: { policy: 'round-robin', timeout: '1s', probe: 'off', backends } },
+      });
+      const front = await Chorus.start(pool([...nowhere, backend('unbound', unbound!)]));
+      const load = await new LoadRun(front.v4, { questions, seconds: 1, rate: 300 }).result();
+      assert.deepEqual(load.codes, { NOERROR: load.sent }, load.text);
+      const over = await ask(front.v6, ['www.lab.example', 'A', '+tcp']);
+      assert.equal(over.status, 'NOERROR', over.text);
+      front.write(pool(nowhere));
+      assert.equal((await front.command('reload')).code, 0);
+      for (const way of ['+notcp', '+tcp']) {
+        const none = await ask(front.v4, ['www.lab.example', 'A', way]);
+        assert.equal(none.status, 'SERVFAIL', none.text);
+        assert.match(none.edns.join('\n'), /EDE: 2[23] /, none.text);
+      }
       assert.equal(await front.stop(), 0);
     });
   }

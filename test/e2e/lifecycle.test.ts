@@ -96,6 +96,16 @@ describe('the life of a front', requires('root', 'ip', 'dig', 'dnsperf'), () => 
       await other.stop();
     });
 
+    test(`${engine} engine: a second Chorus on the same port: the same, and the first goes on`, async () => {
+      const first = await Chorus.start(config(engine));
+      const second = await Chorus.launch(config(engine, { listen: [`127.0.0.1:${first.port}`] }));
+      assert.equal((await second.program.ended).code, 69, second.program.log);
+      assert.match(second.program.stderr, new RegExp(`127\\.0\\.0\\.1:${first.port}.*in use`));
+      for (let id = 0; id < 50; id++)
+        assert.ok(await askUdp(first.v4, packet({ id, name: `n${id}.example` })));
+      assert.equal(await first.stop(), 0);
+    });
+
     test(`${engine} engine: an address that no interface has: a line that names it, exit 69`, async () => {
       const front = await Chorus.launch(config(engine, { listen: ['192.0.2.201:5353'] }));
       const { code } = await front.program.ended;
@@ -183,6 +193,19 @@ describe('the life of a front', requires('root', 'ip', 'dig', 'dnsperf'), () => 
       assert.equal(await front.stop(), 0);
     });
   }
+
+  test('nobody reads its log any more: it serves on', async () => {
+    const front = await Chorus.start(config('batch'));
+    front.program.closeOutput();
+    front.write(config('batch', { identity: 'after-the-log' }));
+    for (let times = 0; times < 5; times++) {
+      front.program.signal('SIGHUP');
+      assert.equal((await front.command('reload')).code, 0);
+    }
+    const id = await ask(front.v4, ['id.server', 'TXT', 'CH']);
+    assert.match(id.answer[0] ?? '', /after-the-log/);
+    assert.equal(await front.stop(), 0);
+  });
 
   test('a user that does not exist: a line that names it, exit 77', async () => {
     const front = await Chorus.launch(config('batch', { user: 'no-such-user' }));

@@ -1,5 +1,6 @@
 /** A new configuration under load: no query is lost, and a bad one changes nothing. */
 import assert from 'node:assert/strict';
+import { readdirSync } from 'node:fs';
 import { after, before, describe, test } from 'node:test';
 import { backend, Chorus, engines } from '../support/chorus.ts';
 import { ask, LoadRun } from '../support/clients.ts';
@@ -85,6 +86,44 @@ describe('reload', requires('root', 'ip', 'dig', 'dnsperf'), () => {
         assert.equal(result.lost, 0, result.text);
         assert.deepEqual(result.codes, { NOERROR: result.sent - result.interrupted }, result.text);
       }
+      assert.equal(await front.stop(), 0);
+    });
+
+    test(`${engine} engine: fifty reloads in a row under load: nothing lost, nothing left open`, async () => {
+      const [first, second, third] = backends as [HandBackend, HandBackend, HandBackend];
+      const other = await freePort();
+      const configs = [
+        { engine, cache: 'off', pools: pools('round-robin', [first, second]) },
+        { engine, cache: 'off', pools: pools('fastest', [second, third]) },
+        { engine, cache: 'off', pools: pools('consistent-hash', [third]), 'ports-per-backend': 4 },
+      ];
+      const front = await Chorus.start({ ...configs[0] });
+      const open = () => readdirSync(`/proc/${front.program.pid}/fd`).length;
+      const settled = async (config: Record<string, unknown>) => {
+        front.write(config);
+        assert.equal((await front.command('reload')).code, 0);
+        await ask(front.v4, ['settled.lab.example', 'A']);
+      };
+      await settled(configs[1]!);
+      await settled(configs[0]!);
+      const before = open();
+      const load = new LoadRun(front.v4, { questions, seconds: 5, rate: 1000 });
+      for (let turn = 0; turn < 50; turn++) {
+        const listen = [`127.0.0.1:${front.port}`, `[::1]:${turn % 2 ? front.port : other}`];
+        front.write({ ...configs[turn % configs.length], listen });
+        if (turn % 5 === 0) front.program.signal('SIGHUP');
+        // All at once now and then: whoever comes second waits or is told so.
+        if (turn % 7 === 0) void front.command('reload');
+        const { code, stderr } = await front.command('reload');
+        assert.equal(code, 0, stderr);
+      }
+      const result = await load.result();
+      assert.equal(result.lost, 0, result.text);
+      assert.deepEqual(result.codes, { NOERROR: result.sent }, result.text);
+      await settled(configs[0]!);
+      await poll('what was opened to be closed', () => open() <= before + 5, {
+        explain: () => `${open()}, before ${before}`,
+      });
       assert.equal(await front.stop(), 0);
     });
 

@@ -63,4 +63,5 @@ test('answers are compared without TTL, order and letter case of owners', () => 
     'www.lab.example. IN A 198.51.100.10',
   ]);
   assert.equal(comparable('A.b. 1 IN TXT "X y"'), 'a.b. IN TXT "X y"');
+  assert.equal(comparable('A.b. 1 IN MX 10 Mail.B.'), 'a.b. IN MX 10 mail.b.');
 });

@@ -156,10 +156,14 @@ function parseAnswer(text: string): Shown {
   };
 }
 
-/** A record without its TTL, its owner in lower case: what two servers must agree on. */
+/** Types whose data are names and numbers: letter case means nothing in them. */
+const namesOnly = /^(NS|CNAME|SOA|MX|PTR|SRV|DNAME)$/;
+
+/** A record without its TTL, its names in lower case: what two servers must agree on. */
 export function comparable(record: string): string {
   const [owner = '', , ...rest] = record.split(' ');
-  return [owner.toLowerCase(), ...rest].join(' ');
+  const data = namesOnly.test(rest[1] ?? '') ? rest.slice(2).map(word => word.toLowerCase()) : rest.slice(2);
+  return [owner.toLowerCase(), ...rest.slice(0, 2), ...data].join(' ');
 }
 
 /** What must be equal whether a client asks a backend itself or through Chorus. */

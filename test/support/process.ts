@@ -116,6 +116,12 @@ export class Program {
     if (this.#end === undefined) this.#child.kill(name);
   }
 
+  /** Closes the near ends of its output, as a log reader does that dies. */
+  closeOutput(): void {
+    this.#child.stdout?.destroy();
+    this.#child.stderr?.destroy();
+  }
+
   /** Ends it: asks first, and kills it when it has not ended after `patience` ms. */
   async stop(patience = 3000): Promise<Ended> {
     this.signal('SIGTERM');
