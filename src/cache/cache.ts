@@ -283,14 +283,17 @@ export class Cache {
         (sequence & 1) === 0 &&
         Atomics.compareExchange(this.#i32, base >> 2, sequence, sequence + 1) === sequence
       ) {
-        return sequence & 0x7fffffff;
+        // Where the machine reorders, what follows must not be seen before the odd sequence is.
+        if (this.#strongRead) Atomics.load(this.#i32, base >> 2);
+        return sequence;
       }
     }
     return -1;
   }
 
+  /** Ends a write that began at `sequence`; a writer whose page was taken from it changes nothing more. */
   #unlock(base: number, sequence: number): void {
-    Atomics.store(this.#i32, base >> 2, (sequence + 2) & 0x7fffffff);
+    Atomics.compareExchange(this.#i32, base >> 2, sequence + 1, (sequence + 2) | 0);
   }
 
   #isFailure(e: number): boolean {
@@ -512,14 +515,15 @@ export class Cache {
   }
 
   /** Takes over a page whose writer is gone, and empties it: what stands there may be half written. */
-  #breakLock(base: number): number {
+  #breakLock(base: number): void {
     const header = base >> 2;
-    const sequence = Atomics.load(this.#i32, header) & 0x7ffffffe;
+    const held = Atomics.load(this.#i32, header);
     Atomics.sub(this.#i32, head.entries, this.#i32[header + page.used]!);
     Atomics.sub(this.#i32, head.bytes, this.#i32[header + page.live]!);
     this.#i32[header + page.used] = 0;
     this.#i32[header + page.live] = 0;
-    return sequence;
+    // Further than the writer would have gone: no reader may take the two for one.
+    Atomics.store(this.#i32, header, (held + 3) | 0);
   }
 
   /** Waits until the page's sequence moves, `ms` at most; gives whether it did. */
@@ -539,7 +543,7 @@ export class Cache {
     for (const [base, sequence] of held) {
       Atomics.wait(this.#i32, base >> 2, sequence, ms);
       if (Atomics.load(this.#i32, base >> 2) !== sequence) continue;
-      this.#unlock(base, this.#breakLock(base));
+      this.#breakLock(base);
       broken++;
     }
     return broken;

@@ -64,7 +64,10 @@ export class Daemon {
       spawn: options.spawn ?? spawnThread,
       clock: systemClock,
       log,
-      onDeath: worker => forgetInFlight(shared.board.view(worker)),
+      onDeath: worker => {
+        forgetInFlight(shared.board.view(worker));
+        shared.cache?.repair();
+      },
       onFatal: options.onFatal,
     });
     const health = new Health({

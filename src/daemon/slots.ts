@@ -30,6 +30,8 @@ export class Slots {
   readonly #used = new Map<string, number>();
   /** Backends that left while queries to them were in flight. */
   readonly #leaving = new Map<string, number>();
+  /** Slots of a proposal that is neither in force nor given up: they are not to be freed. */
+  #pending: ReadonlySet<number> = new Set();
   readonly #free: number[] = Array.from({ length: maxBackends }, (_, index) => maxBackends - 1 - index);
 
   constructor(board: Board) {
@@ -52,11 +54,13 @@ export class Slots {
       const known = this.#used.get(key) ?? this.#leaving.get(key);
       slots.set(key, known ?? this.#take());
     }
+    this.#pending = new Set(slots.values());
     return { slots, fresh: missing };
   }
 
   /** Puts a proposal in force; backends that are not in it leave. */
   commit(proposal: SlotProposal): void {
+    this.#pending = new Set();
     for (const [key, slot] of this.#used) {
       if (!proposal.slots.has(key)) this.#leaving.set(key, slot);
     }
@@ -69,13 +73,14 @@ export class Slots {
 
   /** Gives back what a proposal took. */
   abort(proposal: SlotProposal): void {
+    this.#pending = new Set();
     for (const key of proposal.fresh) this.#release(proposal.slots.get(key)!);
   }
 
   /** Frees the slots of backends that left and have no query in flight any more; gives how many still leave. */
   sweep(): number {
     for (const [key, slot] of this.#leaving) {
-      if (this.#outstanding(slot) > 0) continue;
+      if (this.#pending.has(slot) || this.#outstanding(slot) > 0) continue;
       this.#leaving.delete(key);
       this.#release(slot);
     }

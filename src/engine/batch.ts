@@ -6,6 +6,7 @@ import type { RandomInt } from '#balance/policy.ts';
 import type { Front } from '#front/front.ts';
 import type { PlanBackend } from '#front/plan.ts';
 import { type Arena, type Egress, origin } from '#front/ports.ts';
+import { ChorusError } from '#kit/errors.ts';
 import { netCounters } from '#net/counters.ts';
 import { constants as c, epollData, errnos, type Libc, sizes } from '#net/libc.ts';
 import type { SocketAddress } from '#net/sockaddr.ts';
@@ -16,7 +17,7 @@ import { batch, controlBytes, packetStride, ReceiveVector, SendVector } from './
 
 const count = netCounters.at;
 /** Listeners that can be open at once, in one worker. */
-const maxListeners = 64;
+const maxListeners = 128;
 /** Packets waiting to be sent before they are given to the kernel, for each direction. */
 const ring = 128;
 /** Between reply buffers: a packet, room for NSID, and an odd number of cache lines. */
@@ -92,6 +93,7 @@ export class BatchEngine implements Egress {
   /** Channels that the kernel reported broken while sending; told to the front between batches. */
   readonly #broken: Int32Array = new Int32Array(1024);
   #brokenCount = 0;
+  #nextListener = 0;
   readonly #lengths = new Int32Array(batch);
   #front!: Front;
   #chose = false;
@@ -127,10 +129,10 @@ export class BatchEngine implements Egress {
     this.#front = front;
   }
 
-  #watch(data: number, fd: number): void {
+  #watch(data: number, fd: number): boolean {
     this.#i32[this.#event >> 2] = c.EPOLLIN;
     this.#i32[(this.#event + epollData) >> 2] = data;
-    this.#libc.epollControl(this.#epoll, c.EPOLL_CTL_ADD, fd, this.#base + this.#event);
+    return this.#libc.epollControl(this.#epoll, c.EPOLL_CTL_ADD, fd, this.#base + this.#event) === 0;
   }
 
   #unwatch(fd: number): void {
@@ -139,8 +141,7 @@ export class BatchEngine implements Egress {
 
   /** Opens a listener, bound but not read yet; gives its index. Throws a ChorusError. */
   open(at: SocketAddress): { index: number; receiveBuffer: number } {
-    const index = this.#listeners.indexOf(undefined);
-    if (index < 0) throw new RangeError(`more than ${maxListeners} listeners`);
+    const index = this.#freeListener();
     const socket = openListener(this.#libc, at, this.#receiveBuffer);
     this.#replyVectors[index] ??= new SendVector(this.#arena, this.#base, true, ring);
     this.#listeners[index] = {
@@ -152,10 +153,26 @@ export class BatchEngine implements Egress {
     return { index, receiveBuffer: socket.receiveBuffer };
   }
 
+  /** In turn, so that a late answer to a listener that closed finds nobody for as long as may be. */
+  #freeListener(): number {
+    for (let i = 0; i < maxListeners; i++) {
+      const index = (this.#nextListener + i) % maxListeners;
+      if (this.#listeners[index]) continue;
+      this.#nextListener = index + 1;
+      return index;
+    }
+    throw new ChorusError('LISTEN_FAILED', {
+      address: 'one address more',
+      protocol: 'UDP',
+      reason: `a worker has at most ${maxListeners} listeners`,
+    });
+  }
+
   /** Begins to take packets from a listener. */
   listen(index: number): void {
     const listener = this.#listeners[index];
-    if (listener) this.#watch(listenerData + index, listener.socket.fd);
+    if (!listener || this.#watch(listenerData + index, listener.socket.fd)) return;
+    throw new Error(`epoll_ctl: ${this.#libc.strerror(this.#libc.errno())}`);
   }
 
   /** Closes a listener; answers that wait to leave through it are lost. */
@@ -222,8 +239,7 @@ export class BatchEngine implements Egress {
   query(channel: number, length: number): void {
     const slot = Channels.slotOf(channel);
     const vector = this.#vectorOf[slot]!;
-    // Making room may have sent the batch for which the channel was chosen.
-    if (vector.count > 0 && this.#current[slot] !== channel) this.#sendQueries();
+    // Making room may have sent the batch that the channel was chosen for, and forgotten it.
     this.#current[slot] = channel;
     if (vector.count === 0) this.#querySlots[this.#querySlotCount++] = slot;
     vector.add(this.#queries + this.#nextQuery * packetStride, length);
@@ -283,11 +299,12 @@ export class BatchEngine implements Egress {
         continue;
       }
       if ((errno === errnos.EAGAIN || errno === errnos.ENOBUFS) && tries++ < sendTries) continue;
-      // This one cannot go (no route, message too long, firewall): the next may.
+      // This one cannot go (queue full, firewall, message too long, no route): the next may.
       done++;
       lost++;
       tries = 0;
-      if (channel >= 0) this.#breaks(channel);
+      if (channel >= 0 && (errno === errnos.ENETUNREACH || errno === errnos.EHOSTUNREACH))
+        this.#breaks(channel);
     }
     return lost;
   }
@@ -338,6 +355,11 @@ export class BatchEngine implements Egress {
       i32[(from + origin.listener) >> 2] = index;
       i32[(from + origin.transport) >> 2] = 0;
       lengths[i] = vector.length(i);
+      if (vector.truncated(i)) {
+        // Longer than any query we take: what is left of it is not what was asked.
+        lengths[i] = -1;
+        this.#counts[count.oversized]!++;
+      }
       if (listener.wildcard) readPacketInfo(i32, vector.controls + i * controlBytes, from);
     }
     this.#front.queries(vector.buffers, packetStride, lengths, vector.names, originStride, got, now);
@@ -356,6 +378,10 @@ export class BatchEngine implements Egress {
     const slot = Channels.slotOf(channel);
     const front = this.#front;
     for (let i = 0; i < got; i++) {
+      if (vector.truncated(i)) {
+        this.#counts[count.oversized]!++;
+        continue;
+      }
       front.answer(channel, slot, vector.buffers + i * packetStride, vector.length(i), now);
     }
   }
@@ -370,7 +396,7 @@ export class BatchEngine implements Egress {
     let nextTend = 0;
     do {
       let now = this.#clock();
-      const wait = Math.min(this.#front.deadline(), nextTend) - now;
+      const wait = this.#brokenCount > 0 ? 0 : Math.min(this.#front.deadline(), nextTend) - now;
       const ready = libc.epollWait(
         this.#epoll,
         this.#base + this.#events,

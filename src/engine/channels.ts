@@ -14,13 +14,16 @@ const shift = 6;
 const perSlot = 1 << shift;
 /** Most source ports to a backend. */
 export const maxPortsPerBackend = perSlot / 2;
+/** Backends whose sockets are looked after in one call of `tend`. */
+const tendAtOnce = 32;
 export const channelBound = maxBackends * perSlot;
 
 type Target = { readonly address: string; readonly port: number; readonly source: string | undefined };
 
 /** Tells the engine which sockets to listen to. */
 export type ChannelEvents = {
-  opened(channel: number, fd: number): void;
+  /** False when it cannot be listened to: it is closed again. */
+  opened(channel: number, fd: number): boolean;
   closing(channel: number, fd: number): void;
   /** Whether no query waits on the channel. */
   idle(channel: number): boolean;
@@ -34,6 +37,7 @@ export class Channels {
   readonly #counts = new Int32Array(maxBackends);
   readonly #targets = new Map<number, Target>();
   readonly #retiring = new Set<number>();
+  #nextTended = 0;
   readonly #libc: Libc;
   readonly #random: RandomInt;
   readonly #receiveBuffer: number;
@@ -78,12 +82,17 @@ export class Channels {
     }
   }
 
-  /** Replaces one socket of each backend, tries again for those that lack some, and closes what is no longer waited on. */
+  /**
+   * Closes what is no longer waited on, and replaces one socket of each backend, or opens one for those that lack some: of 32
+   * backends at a call, in turn, so that hundreds of them do not hold up the packets.
+   */
   tend(ports: number): void {
     for (const channel of this.#retiring) if (this.#events.idle(channel)) this.#close(channel);
-    for (const slot of this.#targets.keys()) {
-      if (this.#counts[slot]! < ports) this.#open(slot);
-      else if (this.#open(slot)) this.#retireOne(slot);
+    const slots = [...this.#targets.keys()];
+    for (let i = 0; i < Math.min(slots.length, tendAtOnce); i++) {
+      const slot = slots[this.#nextTended++ % slots.length]!;
+      const enough = this.#counts[slot]! >= ports;
+      if (this.#open(slot) && enough) this.#retireOne(slot);
     }
   }
 
@@ -95,10 +104,13 @@ export class Channels {
       if (this.fds[channel] !== -1) continue;
       const fd = openBackendSocket(this.#libc, target, target.source, this.#receiveBuffer);
       if (fd < 0) return false;
+      if (!this.#events.opened(channel, fd)) {
+        this.#libc.close(fd);
+        return false;
+      }
       this.fds[channel] = fd;
       this.#chosen[slot * perSlot + this.#counts[slot]!] = channel;
       this.#counts[slot] = this.#counts[slot]! + 1;
-      this.#events.opened(channel, fd);
       return true;
     }
     return false;

@@ -1,6 +1,6 @@
 /** Arrays of struct mmsghdr in the arena, for recvmmsg and sendmmsg. Laid out once; only lengths change per packet. */
 import type { Arena } from '#front/ports.ts';
-import { mmsghdr, sizes } from '#net/libc.ts';
+import { constants, mmsghdr, sizes } from '#net/libc.ts';
 
 /** Packets that one call takes or gives. */
 export const batch = 64;
@@ -54,6 +54,10 @@ export class ReceiveVector {
   /** Bytes of message `i`. */
   length(i: number): number {
     return this.#i32[(this.headers + i * sizes.mmsghdr + mmsghdr.length) >> 2]!;
+  }
+  /** Message `i` was longer than its buffer. */
+  truncated(i: number): boolean {
+    return (this.#i32[(this.headers + i * sizes.mmsghdr + mmsghdr.flags) >> 2]! & constants.MSG_TRUNC) !== 0;
   }
   nameLength(i: number): number {
     return this.#i32[(this.headers + i * sizes.mmsghdr + mmsghdr.nameLength) >> 2]!;

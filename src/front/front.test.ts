@@ -414,8 +414,17 @@ describe('backends', () => {
     const alone = new World({ pools: [pool(1)] });
     alone.ask(query('a.example.', 'A', { edns: {} }));
     alone.front.broken(alone.lastSent.channel, alone.now);
-    assert.equal(alone.last.rcode, 2);
-    assert.equal(extendedError(alone.last), 23);
+    assert.equal(
+      alone.replies.length,
+      0,
+      'the word of the network may be forged: without another backend the wait goes on',
+    );
+    alone.answer(alone.lastSent, { answers: [a('a.example.')] });
+    assert.equal(alone.last.answers.length, 1);
+    alone.ask(query('b.example.', 'A', { edns: {} }));
+    alone.front.broken(alone.lastSent.channel, alone.now);
+    alone.advance(2001);
+    assert.deepEqual([alone.last.rcode, extendedError(alone.last)], [2, 22]);
     assert.equal(alone.front.inFlight, 0);
   });
 
@@ -485,14 +494,19 @@ describe('backends', () => {
     assert.equal(world.front.inFlight, 0);
   });
 
-  test('a TCP connection that breaks is opened once more for the same question', () => {
+  test('a TCP connection that breaks is opened once more for the same question, then another backend is asked', () => {
     const world = new World();
-    world.ask(query('a.example.', 'A'), 1, true);
+    world.ask(query('a.example.', 'A', { edns: {} }), 1, true);
+    const { slot } = world.lastSent;
     world.answer(world.lastSent, { tc: true });
     world.front.broken(world.lastSent.channel, world.now);
-    assert.equal(world.sent.length, 3);
+    assert.deepEqual([world.sent.length, world.lastSent.slot, world.lastSent.stream], [3, slot, true]);
     world.front.broken(world.lastSent.channel, world.now);
-    assert.equal(world.last.rcode, 2);
+    assert.deepEqual([world.sent.length, world.lastSent.slot, world.lastSent.stream], [4, 1 - slot, false]);
+    world.answer(world.lastSent, { tc: true });
+    world.front.broken(world.lastSent.channel, world.now);
+    assert.deepEqual([world.last.rcode, extendedError(world.last)], [2, 23]);
+    assert.equal(world.front.inFlight, 0);
   });
 });
 
@@ -507,6 +521,13 @@ test('a silent backend fills a quarter of the table and no more: the others go o
   assert.equal(toSilent, 16_384);
   assert.equal(world.replies.length, 40_000 - 16_384);
   assert.equal(world.count('fullInFlight'), 0);
+});
+
+test('a burst of misses waits for a backend that is alone, and does not go to one that is down', () => {
+  const world = new World({ cache: false });
+  world.board.setState(1, 'down');
+  for (let i = 0; i < 40_000; i++) world.ask(query(`n${i}.example.`, 'A'));
+  assert.deepEqual([world.replies.length, world.sent.filter(sent => sent.slot === 1).length], [0, 0]);
 });
 
 test('a question is not given twice to a backend that failed it', () => {

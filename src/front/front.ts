@@ -38,8 +38,10 @@ export type FrontParts = {
 const count = frontCounters.at;
 const typeIxfr = 251;
 const typeAxfr = 252;
-/** Backends that one query is given to at most when the network refuses it. */
-const maxTries = 3;
+/** How often one question is sent at most, over UDP and TCP, when the network refuses it. */
+const maxTries = 6;
+/** All tries together may last so many timeouts. */
+const maxTimeouts = 2;
 /** Ids tried before a channel counts as full. */
 const idTries = 16;
 
@@ -132,7 +134,7 @@ export class Front {
   }
 
   /**
-   * Takes a batch of at most 64: packet `i` lies at `at + i * stride`, its origin at `from + i * originStride`. Does what
+   * Takes a batch of at most 64: packet `i`, skipped when its length is negative, lies at `at + i * stride`, its origin at `from + i * originStride`. Does what
    * `query` does for each, and knows beforehand which parts of the cache will be read.
    */
   queries(
@@ -151,6 +153,7 @@ export class Front {
     }
     if (this.#keeping && count > 1) this.#cache!.warm(scans, count);
     for (let i = 0; i < count; i++) {
+      if (lengths[i]! < 0) continue;
       this.#query = scans[i]!;
       this.#take(verdicts[i]!, from + i * originStride, now);
     }
@@ -374,14 +377,12 @@ export class Front {
   /** Of the pool that `#pick` picked from, ms. */
   #timeout = 0;
 
-  /** Asks a backend, not one that failed the entry before; fails the entry when there is none. */
+  /** Asks a backend; fails the entry when there is none. */
   #ask(entry: number, now: number): void {
     const table = this.#table;
-    const failed = table.get(entry, field.failed) - 1;
-    const failedToo = table.get(entry, field.failedToo) - 1;
-    const slot = this.#pick(table.nameAt(entry), table.get(entry, field.nameLength), failed, failedToo);
-    if (slot >= 0) this.#send(entry, slot, this.#egress.datagramChannel(slot), now);
-    else this.#fail(entry, failed < 0 ? extendedError.noReachableAuthority : extendedError.networkError);
+    const slot = this.#pick(table.nameAt(entry), table.get(entry, field.nameLength), -1, -1);
+    if (slot < 0) this.#fail(entry, extendedError.noReachableAuthority);
+    else this.#send(entry, slot, this.#egress.datagramChannel(slot), now);
   }
 
   /** Sends the question of `entry` on a channel to the backend on `slot`. */
@@ -390,7 +391,10 @@ export class Front {
     const id = channel < 0 ? -1 : this.#freeId(channel);
     if (id < 0) {
       this.#ledger.note(slot, 'network');
-      this.#fail(entry, extendedError.networkError);
+      table.set(entry, field.slot, slot);
+      table.set(entry, field.tries, table.get(entry, field.tries) + 1);
+      this.#ledger.began(slot);
+      this.#askElsewhere(entry, true, now);
       return;
     }
     this.#start(entry, slot, channel, id, now);
@@ -418,7 +422,12 @@ export class Front {
     table.set(entry, field.tries, table.get(entry, field.tries) + 1);
     table.sent[entry] = now;
     this.#ledger.sent(slot);
-    this.#wheel.set(entry, now + this.#timeout);
+    if (table.begun[entry] === 0) {
+      table.begun[entry] = now;
+      table.set(entry, field.timeout, this.#timeout);
+    }
+    const timeout = table.get(entry, field.timeout);
+    this.#wheel.set(entry, Math.min(now + timeout, table.begun[entry]! + timeout * maxTimeouts));
   }
 
   /** Passes a message to a backend as it is, but for its id. */
@@ -427,20 +436,31 @@ export class Front {
     const u8 = this.#u8;
     const nameAt = query.nameLength > 0 ? query.at + 12 : this.#rootAt;
     this.#question.clientHash = this.#clientHash(from);
-    const slot = this.#pick(nameAt, query.nameLength > 0 ? query.nameLength : 1, -1, -1);
-    if (slot < 0) {
-      this.#replies.refuse(this.#query, from, rcode.servfail, extendedError.noReachableAuthority);
-      return;
+    const nameLength = query.nameLength > 0 ? query.nameLength : 1;
+    const transfer = tcp && query.opcode === 0 && (query.type === typeAxfr || query.type === typeIxfr);
+    let slot = -1;
+    let channel = -1;
+    let id = -1;
+    for (let tries = 0, before = -1; id < 0 && tries < 3; tries++) {
+      const failed = slot;
+      slot = this.#pick(nameAt, nameLength, failed, before);
+      before = failed;
+      if (slot < 0) {
+        const ede = tries === 0 ? extendedError.noReachableAuthority : extendedError.networkError;
+        this.#replies.refuse(query, from, rcode.servfail, ede);
+        return;
+      }
+      if (transfer) {
+        if (!this.#egress.relay(from, slot, query.at, query.length)) continue;
+        this.#counts[count.transfers]!++;
+        return;
+      }
+      channel = tcp ? this.#egress.streamChannel(slot) : this.#egress.datagramChannel(slot);
+      if (channel >= 0) id = this.#freeId(channel);
+      if (id < 0) this.#ledger.note(slot, 'network');
     }
-    if (tcp && query.opcode === 0 && (query.type === typeAxfr || query.type === typeIxfr)) {
-      if (this.#egress.relay(from, slot, query.at, query.length)) this.#counts[count.transfers]!++;
-      else this.#replies.refuse(this.#query, from, rcode.servfail, extendedError.networkError);
-      return;
-    }
-    const channel = tcp ? this.#egress.streamChannel(slot) : this.#egress.datagramChannel(slot);
-    const id = channel < 0 ? -1 : this.#freeId(channel);
     if (id < 0) {
-      this.#replies.refuse(this.#query, from, rcode.servfail, extendedError.networkError);
+      this.#replies.refuse(query, from, rcode.servfail, extendedError.networkError);
       return;
     }
     const entry = this.#admit(from, tcp);
@@ -477,7 +497,8 @@ export class Front {
       this.#ledger.note(slot, 'unexpected');
       return;
     }
-    this.#ledger.answered(slot, now - table.sent[entry]!);
+    const failure = !sound || scan.rcode === rcode.servfail || scan.rcode === rcode.refused;
+    this.#ledger.answered(slot, now - table.sent[entry]!, failure);
     const marks = table.get(entry, field.marks);
     if (marks & mark.pass) {
       this.#deliver(entry, at, length, 0, true);
@@ -579,17 +600,17 @@ export class Front {
         waiting++;
       } else this.#reply(entry, place, at, length, this.#answer.optAt, false);
     }
-    if (waiting === 0) {
+    // A prefetch goes on for those who will ask, where this engine has TCP.
+    const prefetching = !streaming && (table.get(entry, field.marks) & mark.prefetch) !== 0;
+    const channel = waiting > 0 || prefetching ? this.#egress.streamChannel(slot) : -1;
+    if (waiting === 0 && channel < 0) {
       this.#drop(entry);
       return;
     }
     this.#counts[count.overTcp]!++;
     this.#leave(entry);
     table.set(entry, field.marks, table.get(entry, field.marks) | mark.stream);
-    this.#timeout =
-      this.#pools[this.#domains.poolOf(this.#u8, table.nameAt(entry), table.get(entry, field.nameLength))]
-        ?.timeout ?? 2000;
-    this.#send(entry, slot, this.#egress.streamChannel(slot), now);
+    this.#send(entry, slot, channel, now);
   }
 
   /** Sends an answer to all who wait. */
@@ -659,31 +680,54 @@ export class Front {
     this.#drop(entry);
   }
 
-  /** Everything in flight on `channel` is lost: its connection broke, or the network says that nobody listens there. */
+  /**
+   * What is in flight on `channel` may be lost. A TCP connection that broke is certain. Over UDP it is the network's word
+   * (ICMP), which anybody can forge and which may be old news: the question is asked of another backend if there is one,
+   * else the wait goes on.
+   */
   broken(channel: number, now: number): void {
     const table = this.#table;
-    // What is asked again goes on another channel or fails; the bound guards against an engine that breaks it at once.
-    for (let left = table.count; left > 0; left--) {
-      const entry = table.anyOf(channel);
-      if (entry === 0) return;
-      const slot = table.get(entry, field.slot);
-      this.#ledger.note(slot, 'network');
-      this.#leave(entry);
+    let next = 0;
+    for (let entry = table.anyOf(channel); entry !== 0; entry = next) {
+      next = table.get(entry, field.nextOfChannel);
       const marks = table.get(entry, field.marks);
-      if ((marks & mark.pass) !== 0 || table.get(entry, field.tries) >= maxTries) {
-        this.#fail(entry, extendedError.networkError);
-      } else if ((marks & mark.stream) !== 0) {
+      const stream = (marks & mark.stream) !== 0;
+      this.#ledger.note(table.get(entry, field.slot), 'network');
+      if ((marks & mark.pass) !== 0) {
+        if (stream) this.#fail(entry, extendedError.networkError);
+      } else if (stream && (marks & mark.reconnected) === 0) {
         // A server may close an idle connection at any time (RFC 7766 6.2.4): once more, on a new one.
+        table.set(entry, field.marks, marks | mark.reconnected);
+        const slot = table.get(entry, field.slot);
+        this.#leave(entry);
         this.#send(entry, slot, this.#egress.streamChannel(slot), now);
-      } else {
-        this.#counts[count.again]!++;
-        const first = table.get(entry, field.firstWaiter);
-        if (first !== 0) this.#question.clientHash = this.#clientHash(first);
-        table.set(entry, field.failedToo, table.get(entry, field.failed));
-        table.set(entry, field.failed, slot + 1);
-        this.#ask(entry, now);
-      }
+      } else this.#askElsewhere(entry, stream, now);
     }
+  }
+
+  /**
+   * Asks another backend than those that failed the entry. When there is none, or too many were tried, the entry stays as it
+   * is; `lost`: it fails, because nothing can come any more.
+   */
+  #askElsewhere(entry: number, lost: boolean, now: number): void {
+    const table = this.#table;
+    const slot = table.get(entry, field.slot);
+    const failed = table.get(entry, field.failed) - 1;
+    const first = table.get(entry, field.firstWaiter);
+    if (first !== 0) this.#question.clientHash = this.#clientHash(first);
+    let other = -1;
+    if (table.get(entry, field.tries) < maxTries) {
+      other = this.#pick(table.nameAt(entry), table.get(entry, field.nameLength), slot, failed);
+    }
+    if (other < 0) {
+      if (lost) this.#fail(entry, extendedError.networkError);
+      return;
+    }
+    this.#counts[count.again]!++;
+    table.set(entry, field.failed, slot + 1);
+    table.set(entry, field.marks, table.get(entry, field.marks) & ~mark.stream);
+    this.#leave(entry);
+    this.#send(entry, other, this.#egress.datagramChannel(other), now);
   }
 
   /** Ends what has waited too long. Call when `deadline` is reached. */

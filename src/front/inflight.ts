@@ -33,9 +33,10 @@ export const field = {
   firstWaiter: 15,
   lastWaiter: 16,
   opcode: 17,
-  /** Slots that the query was given to before, plus 1; 0: none. */
+  /** Slot of the backend before this one, plus 1; 0: none. */
   failed: 18,
-  failedToo: 19,
+  /** Of its pool when it was first sent, ms. */
+  timeout: 19,
 } as const;
 const fields = 20;
 /** Chains of each hash table: few enough to stay in the processor's cache, which counts more than their length. */
@@ -43,7 +44,7 @@ const buckets = 32_768;
 const bucketShift = 17;
 
 /** Marks of a query. */
-export const mark = { pass: 1, stream: 2, prefetch: 4, joinable: 8 } as const;
+export const mark = { pass: 1, stream: 2, prefetch: 4, joinable: 8, reconnected: 16 } as const;
 
 /** Where a query keeps its name, and the client subnet behind it, in the arena. */
 const nameRoom = 256;
@@ -62,6 +63,8 @@ export class InFlight {
   readonly f: Int32Array = new Int32Array((maxInFlight + 1) * fields);
   /** When each query was sent, ms. */
   readonly sent: Float64Array = new Float64Array(maxInFlight + 1);
+  /** When each was first sent, ms; 0 before. */
+  readonly begun: Float64Array = new Float64Array(maxInFlight + 1);
   count = 0;
   readonly #text: number;
   readonly #waiters: number;
@@ -99,6 +102,7 @@ export class InFlight {
     this.f.fill(0, query * fields, (query + 1) * fields);
     this.set(query, field.channel, -1);
     this.set(query, field.slot, -1);
+    this.begun[query] = 0;
     this.count++;
     return query;
   }

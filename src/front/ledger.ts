@@ -20,9 +20,14 @@ export class Ledger {
     this.#histogram = board.histogram(worker);
   }
 
-  /** A query goes to the backend and is outstanding from now on. */
-  sent(slot: number): void {
+  /** A query is outstanding from now on. */
+  began(slot: number): void {
     this.#view[slot * 2]!++;
+  }
+
+  /** A query goes to the backend, and is outstanding. */
+  sent(slot: number): void {
+    this.began(slot);
     this.#counts[slot * backendCounters.size + seen.queries]!++;
   }
 
@@ -31,13 +36,14 @@ export class Ledger {
     this.#view[slot * 2]!--;
   }
 
-  /** The backend answered, after `ms`. */
-  answered(slot: number, ms: number): void {
+  /** The backend answered, after `ms`. A failure, however fast, does not make it look fast. */
+  answered(slot: number, ms: number, failure: boolean): void {
     const us = Math.max(1, Math.floor(ms * 1000));
     const at = slot * backendCounters.size;
     this.#counts[at + seen.answers]!++;
     this.#counts[at + seen.latencySum]! += us;
     this.#histogram[slot * latencyBuckets + latencyBucket(us)]!++;
+    if (failure) return;
     const average = this.#view[slot * 2 + 1]!;
     this.#view[slot * 2 + 1] = average === 0 ? us : Math.max(1, average + ((us - average) >> latencyShift));
   }

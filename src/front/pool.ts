@@ -5,8 +5,8 @@ import { makePolicy } from '#balance/registry.ts';
 import { maxInFlight } from './inflight.ts';
 import type { PlanPool } from './plan.ts';
 
-/** Queries that one backend may hold in one worker: a silent one must not fill the table for all (inflight.ts). */
-const maxOutstanding = maxInFlight / 4;
+/** Queries that a backend may hold in one worker while others hold less: a silent one must not fill the table for all. */
+const fairShare = maxInFlight / 4;
 
 export class Pool implements Candidates {
   readonly size: number;
@@ -23,6 +23,7 @@ export class Pool implements Candidates {
   #worstFit: number = stateCode.suspect;
   #excluded = -1;
   #excludedToo = -1;
+  #mostOutstanding = fairShare;
 
   constructor(plan: PlanPool, board: Board, worker: number, random: RandomInt) {
     this.size = plan.backends.length;
@@ -45,7 +46,7 @@ export class Pool implements Candidates {
       slot !== this.#excluded &&
       slot !== this.#excludedToo &&
       this.#weights[index]! > 0 &&
-      this.#view[slot * 2]! < maxOutstanding
+      this.#view[slot * 2]! < this.#mostOutstanding
     );
   }
   weight(index: number): number {
@@ -65,15 +66,21 @@ export class Pool implements Candidates {
   }
 
   /**
-   * The board slot of the backend for this question, neither `excluded` nor `excludedToo` (−1: any); −1 when there is
-   * none. When no backend is fit, those that are down are candidates too (fail open): if all look bad, the check is as likely broken as they are.
+   * The board slot of the backend for this question, neither `excluded` nor `excludedToo` (−1: any); −1 when there is none.
+   * First come those that are fit and hold less than their share of the table, then those that are fit. When none is, those
+   * that are down are candidates too (fail open): if all look bad, the check is as likely broken as they are.
    */
   pick(question: Question, excluded: number, excludedToo: number): number {
     this.#excluded = excluded;
     this.#excludedToo = excludedToo;
-    this.#worstFit = stateCode.suspect;
     this.failedOpen = false;
+    this.#worstFit = stateCode.suspect;
+    this.#mostOutstanding = fairShare;
     let index = this.#policy.pick(question);
+    if (index < 0) {
+      this.#mostOutstanding = Infinity;
+      index = this.#policy.pick(question);
+    }
     if (index < 0) {
       this.#worstFit = stateCode.down;
       index = this.#policy.pick(question);

@@ -14,6 +14,10 @@ const cut = {
 export const netCounters = defineCounters({
   batches: { family: 'receive_batches_total', help: 'Calls that took packets from the kernel.' },
   packets: { family: 'receive_packets_total', help: 'Packets taken from the kernel by these calls.' },
+  oversized: {
+    family: 'receive_oversized_total',
+    help: 'Packets dropped because they were longer than 4,096 bytes.',
+  },
   droppedToClients: { ...dropped, labels: { direction: 'client' } },
   droppedToBackends: { ...dropped, labels: { direction: 'backend' } },
   connections: { family: 'tcp_connections', kind: 'gauge', help: 'TCP connections of clients now open.' },

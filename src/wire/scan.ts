@@ -208,7 +208,7 @@ export class AnswerScan {
   negativeTtl = -1;
   /** Records in the answer section of the type that was asked (any type for ANY). */
   matching = 0;
-  /** All TTLs fit into `ttls` and there is at most one OPT, in its section: fit to be cached. */
+  /** All TTLs fit into `ttls`: fit to be cached. */
   regular = true;
 }
 
@@ -231,7 +231,7 @@ function skipName(u8: Uint8Array, at: number, p: number, end: number): number {
 
 /**
  * Reads a backend's answer of `length` bytes at `at` into `out`; false when it is malformed: cut short, records that run
- * over the end, fewer records than counted, bytes left over. RDATA is not looked into but for the SOA's minimum.
+ * over the end, fewer records than counted, bytes left over, a second OPT or one out of place. RDATA is not looked into but for the SOA's minimum.
  */
 export function scanAnswer(u8: Uint8Array, at: number, length: number, out: AnswerScan): boolean {
   out.ttlCount = 0;
@@ -280,7 +280,7 @@ export function scanAnswer(u8: Uint8Array, at: number, length: number, out: Answ
     const next = p + 10 + rdata;
     if (next > end) return false;
     if (type === typeOpt) {
-      if (i < answers + authorities || out.optAt !== 0 || u8[start] !== 0) out.regular = false;
+      if (i < answers + authorities || out.optAt !== 0 || u8[start] !== 0) return false;
       out.optAt = start - at;
       out.optEnd = next - at;
       out.rcode = (u8[at + 3]! & 15) | (u8[p + 4]! << 4);
