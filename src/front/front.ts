@@ -7,20 +7,21 @@ import type { Question } from '#balance/policy.ts';
 import { type Cache, maxWarm } from '#cache/cache.ts';
 import { foldedHash, sameFolded } from '#kit/fold.ts';
 import { Wheel } from '#kit/wheel.ts';
-import { AnswerScan, keyFlag, QueryScan, scanAnswer, scanQuery, verdict } from '#wire/scan.ts';
+import { AnswerScan, QueryScan, scanAnswer, scanQuery, verdict } from '#wire/scan.ts';
 import { Acl } from './acl.ts';
-import { composeEmpty, composeQuery, copy, extendedError, rcode } from './compose.ts';
+import { composeQuery, copy, extendedError, rcode } from './compose.ts';
 import { frontCounters } from './counters.ts';
+import { Delivery } from './delivery.ts';
 import { Domains } from './domains.ts';
 import type { Entropy } from './entropy.ts';
 import { Identity } from './identity.ts';
-import { field, InFlight, mark, maxInFlight, waiter, waiterMark } from './inflight.ts';
+import { field, InFlight, mark, maxInFlight, waiterMark } from './inflight.ts';
 import { Ledger } from './ledger.ts';
 import { answerLifetime, type Lifetime } from './lifetime.ts';
 import type { Plan, PlanCache } from './plan.ts';
 import { Pool } from './pool.ts';
 import { type Arena, type Egress, familyOf, origin, transport } from './ports.ts';
-import { Replies, unbounded } from './replies.ts';
+import { nsidRoom, Replies, unbounded } from './replies.ts';
 
 /** What a front is made of. `worker` is its row on the board. */
 export type FrontParts = {
@@ -57,6 +58,7 @@ export class Front {
   readonly #worker: number;
   readonly #ledger: Ledger;
   readonly #replies: Replies;
+  readonly #delivery: Delivery;
   readonly #counts: Float64Array;
   readonly #cache: Cache | null;
   readonly #entropy: Entropy;
@@ -92,6 +94,7 @@ export class Front {
     this.#entropy = parts.entropy;
     this.#seed = parts.cache ? parts.cache.seed : parts.entropy.word();
     this.#table = new InFlight(parts.arena, parts.egress.channels);
+    this.#delivery = new Delivery(parts.arena, parts.egress, this.#table, this.#replies);
     this.#wheel = new Wheel(maxInFlight);
     this.apply(parts.plan);
   }
@@ -211,7 +214,7 @@ export class Front {
       query,
       Math.floor(now / 1000),
       to,
-      this.#egress.replyRoom - 300,
+      this.#egress.replyRoom - nsidRoom,
     );
     if (length === 0) {
       this.#counts[count.cacheMisses]!++;
@@ -501,7 +504,7 @@ export class Front {
     this.#ledger.answered(slot, now - table.sent[entry]!, failure);
     const marks = table.get(entry, field.marks);
     if (marks & mark.pass) {
-      this.#deliver(entry, at, length, 0, true);
+      this.#delivery.asItIs(entry, at, length);
       this.#drop(entry);
       return;
     }
@@ -522,7 +525,7 @@ export class Front {
       return;
     }
     this.#keep(entry, at, length, now);
-    this.#deliver(entry, at, length, scan.optAt, false);
+    this.#delivery.answer(entry, at, length, scan.optAt);
     this.#drop(entry);
   }
 
@@ -585,21 +588,7 @@ export class Front {
   #truncated(entry: number, slot: number, at: number, length: number, now: number): void {
     const table = this.#table;
     const streaming = (table.get(entry, field.marks) & mark.stream) !== 0;
-    let left = 0;
-    for (
-      let place = table.get(entry, field.firstWaiter);
-      place !== 0;
-      place = this.#i32[(place + waiter.next) >> 2]!
-    )
-      left++;
-    let waiting = 0;
-    for (; left > 0; left--) {
-      const place = table.shiftWaiter(entry);
-      if ((this.#i32[(place + waiter.marks) >> 2]! & waiterMark.tcp) !== 0 && !streaming) {
-        table.putBack(entry, place);
-        waiting++;
-      } else this.#reply(entry, place, at, length, this.#answer.optAt, false);
-    }
+    const waiting = this.#delivery.truncated(entry, at, length, this.#answer.optAt, streaming);
     // A prefetch goes on for those who will ask, where this engine has TCP.
     const prefetching = !streaming && (table.get(entry, field.marks) & mark.prefetch) !== 0;
     const channel = waiting > 0 || prefetching ? this.#egress.streamChannel(slot) : -1;
@@ -613,70 +602,9 @@ export class Front {
     this.#send(entry, slot, channel, now);
   }
 
-  /** Sends an answer to all who wait. */
-  #deliver(entry: number, at: number, length: number, opt: number, asItIs: boolean): void {
-    for (;;) {
-      const place = this.#table.shiftWaiter(entry);
-      if (place === 0) return;
-      this.#reply(entry, place, at, length, opt, asItIs);
-    }
-  }
-
-  /** Sends an answer to one waiter, and frees it. */
-  #reply(entry: number, place: number, at: number, length: number, opt: number, asItIs: boolean): void {
-    const u8 = this.#u8;
-    const i32 = this.#i32;
-    const id = i32[(place + waiter.id) >> 2]!;
-    const marks = i32[(place + waiter.marks) >> 2]!;
-    const to = this.#egress.replySpace();
-    const room = this.#egress.replyRoom;
-    const limit = (marks & waiterMark.tcp) !== 0 ? unbounded : i32[(place + waiter.udpSize) >> 2]!;
-    if (asItIs) {
-      if (length <= room) {
-        copy(u8, i32, at, to, length);
-        u8[to] = id >> 8;
-        u8[to + 1] = id;
-        this.#replies.countRcode(u8[to + 3]! & 15);
-        this.#egress.reply(place, length);
-      }
-    } else {
-      // Room is kept for NSID behind the answer.
-      copy(u8, i32, at, to, length);
-      const nsid = (marks & waiterMark.nsid) !== 0 && length + 300 <= room;
-      const nameLength = this.#table.get(entry, field.nameLength);
-      this.#replies.finish(place, to, length, opt, id, place + waiter.name, nameLength, limit, nsid);
-    }
-    this.#table.freeWaiter(place);
-  }
-
   /** Ends an entry with SERVFAIL for all who wait. */
   #fail(entry: number, ede: number): void {
-    const table = this.#table;
-    const u8 = this.#u8;
-    for (;;) {
-      const place = table.shiftWaiter(entry);
-      if (place === 0) break;
-      const edns = (this.#i32[(place + waiter.marks) >> 2]! & waiterMark.edns) !== 0;
-      const to = this.#egress.replySpace();
-      const flags = (table.get(entry, field.keyFlags) & ~keyFlag.edns) | (edns ? keyFlag.edns : 0);
-      const length = composeEmpty(
-        u8,
-        to,
-        this.#i32[(place + waiter.id) >> 2]!,
-        table.get(entry, field.opcode),
-        flags,
-        rcode.servfail,
-        place + waiter.name,
-        table.get(entry, field.nameLength),
-        table.get(entry, field.type),
-        table.get(entry, field.class),
-        this.#replies.udpSize,
-        ede,
-      );
-      this.#replies.countRcode(rcode.servfail);
-      this.#egress.reply(place, length);
-      table.freeWaiter(place);
-    }
+    this.#delivery.fail(entry, ede);
     this.#drop(entry);
   }
 

@@ -16,6 +16,8 @@ import type { Arena, Egress } from './ports.ts';
 const count = frontCounters.at;
 /** The limit of an answer over TCP: more than any UDP size that a client can name. */
 export const unbounded = 65_536;
+/** Kept free behind an answer for NSID: 4 bytes and an identity of at most 255. */
+export const nsidRoom = 259;
 
 export class Replies {
   /** EDNS size that is granted over UDP, in bytes. */
