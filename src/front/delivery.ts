@@ -27,11 +27,9 @@ export class Delivery {
     }
   }
 
-  /** Sends a message that is not ours to read to the one who waits for it, with the client's id. */
+  /** Sends a message that is not ours to read to all who wait for it, each with its own id. */
   asItIs(entry: number, at: number, length: number): void {
-    const place = this.#table.shiftWaiter(entry);
-    if (place === 0) return;
-    if (length <= this.#egress.replyRoom) {
+    for (let place = this.#table.shiftWaiter(entry); place !== 0; place = this.#table.shiftWaiter(entry)) {
       const to = this.#egress.replySpace();
       const id = this.#i32[(place + waiter.id) >> 2]!;
       copy(this.#u8, this.#i32, at, to, length);
@@ -39,8 +37,8 @@ export class Delivery {
       this.#u8[to + 1] = id;
       this.#replies.countRcode(this.#u8[to + 3]! & 15);
       this.#egress.reply(place, length);
+      this.#table.freeWaiter(place);
     }
-    this.#table.freeWaiter(place);
   }
 
   /**

@@ -340,14 +340,22 @@ describe('what is not ours to read', () => {
         world.packet(bytes, 1, tcp);
         assert.equal(world.lastSent.stream, tcp);
         assert.deepEqual(world.lastSent.bytes.subarray(2), bytes.subarray(2));
-        world.packet(bytes, 2, tcp);
-        assert.equal(world.sent.length, 2, 'it is never joined');
+        const again = Uint8Array.from(bytes);
+        again[0] = 0x55;
+        world.packet(again, 2, tcp);
+        assert.equal(world.sent.length, 1, 'the same bytes wait for the same answer');
+        const other = encodeMessage({ ...message, id: 77, rd: false });
+        world.packet(other, 3, tcp);
+        assert.equal(world.sent.length, 2, 'other bytes do not');
         const answer = Uint8Array.from(world.sent[0]!.bytes);
         answer[2] = answer[2]! | 0x80;
         world.answerBytes(world.sent[0]!, answer);
         const expected = Uint8Array.from(bytes);
         expected[2] = expected[2]! | 0x80;
         assert.deepEqual(world.replies[0]!.bytes, expected);
+        expected[0] = 0x55;
+        assert.deepEqual([world.replies[1]!.client, world.replies[1]!.bytes], [2, expected]);
+        assert.equal(world.replies.length, 2);
       });
     }
   }

@@ -258,6 +258,7 @@ export class Front {
     for (let i = 0; entry !== 0 && i < table.maxTwins; i++) {
       if (
         table.get(entry, field.hash) === query.hash &&
+        (table.get(entry, field.marks) & mark.pass) === 0 &&
         table.get(entry, field.nameLength) === query.nameLength &&
         table.get(entry, field.type) === query.type &&
         table.get(entry, field.class) === query.class &&
@@ -433,6 +434,43 @@ export class Front {
     this.#wheel.set(entry, Math.min(now + timeout, table.begun[entry]! + timeout * maxTimeouts));
   }
 
+  /**
+   * A message in flight with the very bytes of `#query` behind the id, passed on over the same transport; 0 when there is
+   * none. Sets `#query.hash` and `#digest`. A client that repeats itself waits for the first answer, and so does a message
+   * that comes back: two fronts that ask each other would pass it on for ever.
+   */
+  #passedTwin(tcp: boolean): number {
+    const table = this.#table;
+    const query = this.#query;
+    const end = query.at + query.length;
+    let hash = this.#seed;
+    let digest = ~this.#seed;
+    for (let i = query.at + 2; i < end; i++) {
+      const byte = this.#u8[i]!;
+      hash = Math.imul(hash ^ byte, 0x9e3779b1);
+      hash ^= hash >>> 15;
+      digest = Math.imul(digest ^ byte, 0x85ebca6b);
+      digest ^= digest >>> 13;
+    }
+    query.hash = hash;
+    this.#digest = digest;
+    const wanted = mark.pass | (tcp ? mark.stream : 0);
+    let entry = table.firstTwin(hash);
+    for (let i = 0; entry !== 0 && i < table.maxTwins; i++) {
+      if (
+        table.get(entry, field.hash) === hash &&
+        table.get(entry, field.digest) === digest &&
+        table.get(entry, field.length) === query.length &&
+        (table.get(entry, field.marks) & (mark.pass | mark.stream)) === wanted
+      ) {
+        return entry;
+      }
+      entry = table.nextTwin(entry);
+    }
+    return 0;
+  }
+  #digest = 0;
+
   /** Passes a message to a backend as it is, but for its id. */
   #pass(from: number, tcp: boolean, now: number): void {
     const query = this.#query;
@@ -441,6 +479,11 @@ export class Front {
     this.#question.clientHash = this.#clientHash(from);
     const nameLength = query.nameLength > 0 ? query.nameLength : 1;
     const transfer = tcp && query.opcode === 0 && (query.type === typeAxfr || query.type === typeIxfr);
+    const twin = transfer ? 0 : this.#passedTwin(tcp);
+    if (twin !== 0) {
+      if (this.#wait(twin, from, tcp)) this.#counts[count.joined]!++;
+      return;
+    }
     let slot = -1;
     let channel = -1;
     let id = -1;
@@ -471,6 +514,9 @@ export class Front {
     this.#counts[count.passed]!++;
     const table = this.#table;
     table.set(entry, field.marks, mark.pass | (tcp ? mark.stream : 0));
+    table.set(entry, field.length, query.length);
+    table.set(entry, field.digest, this.#digest);
+    table.offer(entry, query.hash);
     this.#start(entry, slot, channel, id, now);
     const to = this.#egress.querySpace();
     copy(u8, this.#i32, query.at, to, query.length);

@@ -37,8 +37,11 @@ export const field = {
   failed: 18,
   /** Of its pool when it was first sent, ms. */
   timeout: 19,
+  /** A message that is passed on: its length, and a second hash of all of it but the id. */
+  length: 20,
+  digest: 21,
 } as const;
-const fields = 20;
+const fields = 22;
 /** Chains of each hash table: few enough to stay in the processor's cache, which counts more than their length. */
 const buckets = 32_768;
 const bucketShift = 17;
