@@ -48,12 +48,14 @@ const scene: Scene = {
   chorus: 'chorus',
 };
 
+const tall = { columns: 140, rows: 40 };
+
 describe('the screen', () => {
-  const text = drawScreen(scene, plain).join('\n');
+  const text = drawScreen(scene, plain, tall).join('\n');
   for (const [what, wanted] of [
     ['where clients ask', '127.0.0.1:5300 and [::1]:5300 (process 99, 2 workers, batch engine)'],
     ['the service', '20.0 queries/s, 100 in all, 50% from the cache, 2 failed'],
-    ['the client', '50 asked by this program, 50 answered, 0 failed, 0 lost; p50 0.50 ms, p99 12 ms'],
+    ['the client', '50 of 50 answered, 0 failed, 0 lost; p50 0.50 ms, p99 12 ms'],
     ['a dead node and why', 'ended by SIGKILL 5 s ago, again in 15 s; 3 of 5 probes failed'],
     ['a dig', 'dig @127.0.0.1 -p 5300 www.lab.internal'],
     ['a dig over IPv6', 'dig @::1 -p 5300 whoami.lab.internal TXT +short'],
@@ -65,16 +67,45 @@ describe('the screen', () => {
   }
 
   test('columns of the table stand under each other', () => {
-    const lines = drawScreen(scene, plain);
+    const lines = drawScreen(scene, plain, tall);
     const at = lines.findIndex(line => line.startsWith('node '));
     const state = lines[at]!.indexOf('state');
     assert.equal(lines[at + 1]!.slice(state, state + 3), 'up ');
     assert.equal(lines[at + 2]!.slice(state, state + 4), 'down');
   });
 
+  test('a terminal of 80x24 shows the newest events, whole reasons and the keys', () => {
+    const reason = '3 of the last 5 probes failed: refused (ICMP port unreachable): nothing listens there';
+    const backends = ['kai', 'nika', 'sumi'].map(name =>
+      backend(name, name === 'kai' ? 'up' : 'down', reason),
+    );
+    const [live, dead] = scene.nodes;
+    const crowded = {
+      ...scene,
+      nodes: [live!, dead!, { ...dead!, name: 'sumi', port: 5403 }],
+      status: { ...status, pools: [{ ...status.pools[0]!, backends }] },
+      events: ['first', 'second', 'third', 'last'],
+    };
+    const lines = drawScreen(crowded, plain, { columns: 80, rows: 24 });
+    assert.deepEqual(lines.slice(-3), ['second', 'third', 'last']);
+    assert.equal(lines.length, 23);
+    assert.ok(
+      lines.every(line => line.length <= 80),
+      lines.join('\n'),
+    );
+    const text = lines.join(' ').replace(/ +/g, ' ');
+    assert.ok(text.includes(`again in 15 s; ${reason}`) && text.includes('Keys: r '), text);
+  });
+
+  test('a terminal that is too short for events and commands keeps the rest', () => {
+    const lines = drawScreen(scene, plain, { columns: 80, rows: 14 });
+    assert.ok(lines.length <= 13 && lines.at(-1)!.startsWith('Keys: '), lines.join('\n'));
+  });
+
   test('lives without a status, without a load and with all nodes dead', () => {
     const nodes = scene.nodes.map(node => ({ ...node, ended: { ...ended, restartAt: null } }));
-    const bare = drawScreen({ ...scene, status: null, client: null, nodes, events: [] }, plain).join('\n');
+    const silent = { ...scene, status: null, client: null, nodes, events: [] };
+    const bare = drawScreen(silent, plain, tall).join('\n');
     assert.ok(bare.includes('the front does not tell') && bare.includes('ended by SIGKILL 5 s ago'));
     assert.ok(!bare.includes('kill -9'));
   });
@@ -96,8 +127,8 @@ test('changes of state are told once', () => {
 test('lines fit the terminal; colours do not count', () => {
   const red = '\u001b[31mabcdef\u001b[39m';
   assert.deepEqual(fit([red, 'long line', 'third', 'fourth'], 4, 4), [
-    '\u001b[31mabcd\u001b[39m',
-    'long',
-    'thir',
+    '\u001b[31mabc…\u001b[39m',
+    'lon…',
+    'thi…',
   ]);
 });

@@ -26,32 +26,45 @@ export type Scene = {
 };
 
 const good: ReadonlySet<string> = new Set(['starting', 'up']);
+/** So many of the last events are worth more than commands to try. */
+const eventsKept = 3;
 
 const stateColours = { up: 'green', starting: 'cyan', suspect: 'yellow', down: 'red' } as const;
 
-/** The whole screen. */
-export function drawScreen(scene: Scene, paint: Paint): string[] {
-  const { status, client } = scene;
+/**
+ * The whole screen, for a terminal of that size. Where it is short, old events go first, then commands to try.
+ * What the farm does and the keys come first.
+ */
+export function drawScreen(scene: Scene, paint: Paint, size: { columns: number; rows: number }): string[] {
+  const { status, client, events } = scene;
   const up = clock(scene.now - scene.startedAt);
   const workers = status
     ? `, ${status.workers} worker${status.workers === 1 ? '' : 's'}, ${engine(status)} engine`
     : '';
-  const lines = [
+  const head = [
     `${paint('bold', 'Chorus')}: ${scene.nodes.length} nodes and the front before them, for ${up}`,
-    '',
     `front    ${scene.listen.map(formatEndpoint).join(' and ')} (process ${scene.frontPid}${workers})`,
     `service  ${status ? serviceLine(status) : paint('red', 'the front does not tell')}`,
   ];
-  if (client) lines.push(`clients  ${clientLine(client, paint)}`);
-  lines.push('', ...nodeTable(scene, paint));
+  if (client) head.push(`clients  ${clientLine(client, paint)}`);
+  head.push('', ...nodeTable(scene, paint, size.columns));
   if (status?.pools.some(pool => pool.failOpen)) {
-    lines.push(paint('red', 'No node is fit, so all of them are tried.'));
+    head.push(paint('red', 'No node is fit, so all of them are tried.'));
   }
-  lines.push('', paint('bold', 'Try'), ...tries(scene).map(line => `  ${line}`), '');
-  lines.push(paint('dim', `Configuration and logs: ${scene.configFile}`));
-  lines.push(paint('dim', 'Keys: r starts dead nodes again, q or Ctrl-C stops everything.'));
-  if (scene.events.length > 0) lines.push('', ...scene.events);
-  return lines;
+  const foot = [
+    '',
+    paint('dim', `Configuration and logs: ${scene.configFile}`),
+    paint('dim', 'Keys: r starts dead nodes again, q or Ctrl-C stops everything.'),
+  ];
+  // The last line stays empty for the cursor.
+  const room = size.rows - 1 - head.length - foot.length;
+  const least = Math.min(events.length, eventsKept);
+  const commands = tries(scene).slice(0, Math.max(0, room - 2 - (least > 0 ? least + 1 : 0)));
+  const middle =
+    commands.length === 0 ? [] : ['', paint('bold', 'Try'), ...commands.map(line => `  ${line}`)];
+  const left = Math.max(0, room - middle.length - 1);
+  const shown = left === 0 ? [] : events.slice(-left);
+  return [...head, ...middle, ...foot, ...(shown.length === 0 ? [] : ['', ...shown])];
 }
 
 /** One line that sums up the farm, for an output that is no terminal. */
@@ -77,7 +90,8 @@ export function changes(before: FarmStatus | null, after: FarmStatus): string[] 
     );
 }
 
-function nodeTable(scene: Scene, paint: Paint): string[] {
+/** A row for each node, and below the row of one that is not well the reason in full. */
+function nodeTable(scene: Scene, paint: Paint, columns: number): string[] {
   const rows = scene.nodes.map(node => {
     const backend = backendOf(scene, node);
     const state = stateOf(node, backend);
@@ -90,27 +104,38 @@ function nodeTable(scene: Scene, paint: Paint): string[] {
       backend ? backend.queriesPerSecond.toFixed(1) : '-',
       ms(backend?.latencyMs.p50 ?? null),
       ms(backend?.latencyMs.p99 ?? null),
-      failures === undefined ? '-' : String(failures),
-      why(node, backend, scene.now),
+      failures === undefined ? '-' : whole(failures),
     ];
-    return { cells, state };
+    const reason = node.ended || !good.has(state) ? why(node, backend, scene.now) : '';
+    return { cells, state, reason };
   });
-  const header = ['node', 'address', 'process', 'state', 'queries/s', 'p50', 'p99', 'failed', 'why'];
+  const header = ['node', 'address', 'process', 'state', 'queries/s', 'p50', 'p99', 'failed'];
   const right = new Set([2, 4, 5, 6, 7]);
   const widths = header.map((title, i) => Math.max(title.length, ...rows.map(row => row.cells[i]!.length)));
   const pad = (cell: string, i: number) =>
-    right.has(i) ? cell.padStart(widths[i]!) : i === header.length - 1 ? cell : cell.padEnd(widths[i]!);
-  return [
-    paint('dim', header.map(pad).join('  ')),
-    ...rows.map(({ cells, state }) =>
-      cells
-        .map((cell, i) => {
-          const colour = i === 3 ? colourOf(state) : undefined;
-          return colour ? paint(colour, pad(cell, i)) : pad(cell, i);
-        })
-        .join('  '),
-    ),
-  ];
+    right.has(i) ? cell.padStart(widths[i]!) : cell.padEnd(widths[i]!);
+  const indent = ' '.repeat(widths[0]! + 2);
+  const lines = [paint('dim', header.map(pad).join('  '))];
+  for (const { cells, state, reason } of rows) {
+    const paintCell = (cell: string, i: number) =>
+      i === 3 ? paint(colourOf(state), pad(cell, i)) : pad(cell, i);
+    lines.push(cells.map(paintCell).join('  '));
+    for (const line of wrap(reason, columns - indent.length)) lines.push(indent + line);
+  }
+  return lines;
+}
+
+/** `text` in lines of at most `width` characters, broken between words. */
+function wrap(text: string, width: number): string[] {
+  const lines: string[] = [];
+  let line = '';
+  for (const word of text.split(' ')) {
+    if (line !== '' && line.length + 1 + word.length > width) {
+      lines.push(line);
+      line = word;
+    } else line = line === '' ? word : `${line} ${word}`;
+  }
+  return line === '' ? lines : [...lines, line];
 }
 
 function colourOf(state: string): 'green' | 'cyan' | 'yellow' | 'red' {
@@ -137,14 +162,14 @@ function serviceLine({ clients, cache }: FarmStatus): string {
   const bad = Object.entries(clients.byRcode).filter(([rcode]) => !/^(noerror|nxdomain)$/i.test(rcode));
   const failed = bad.reduce((sum, [, count]) => sum + count, 0);
   const hits = cache?.hitRatio == null ? '' : `, ${Math.round(cache.hitRatio * 100)}% from the cache`;
-  return `${clients.queriesPerSecond.toFixed(1)} queries/s, ${clients.queries} in all${hits}, ${failed} failed`;
+  return `${clients.queriesPerSecond.toFixed(1)} queries/s, ${whole(clients.queries)} in all${hits}, ${whole(failed)} failed`;
 }
 
 function clientLine(client: ClientView, paint: Paint): string {
   const { asked, answered, failed, lost, p50, p99 } = client;
-  const bad = `${failed} failed, ${lost} lost`;
+  const bad = `${whole(failed)} failed, ${whole(lost)} lost`;
   const latency = `p50 ${ms(p50)}, p99 ${ms(p99)}`;
-  return `${asked} asked by this program, ${answered} answered, ${failed + lost > 0 ? paint('red', bad) : bad}; ${latency}`;
+  return `${whole(answered)} of ${whole(asked)} answered, ${failed + lost > 0 ? paint('red', bad) : bad}; ${latency}`;
 }
 
 function tries({ listen, nodes, api, chorus }: Scene): string[] {
@@ -163,6 +188,10 @@ function tries({ listen, nodes, api, chorus }: Scene): string[] {
 
 function engine({ listeners }: FarmStatus): string {
   return listeners.find(listener => listener.protocol === 'udp')?.engine ?? 'unknown';
+}
+
+function whole(value: number): string {
+  return value.toLocaleString('en');
 }
 
 function ms(value: number | null): string {

@@ -1,4 +1,5 @@
 /** A terminal that shows one screen of text and redraws it in place. */
+import { stripVTControlCharacters } from 'node:util';
 
 export type Terminal = {
   /** Puts these lines in the place of the last ones. */
@@ -10,14 +11,23 @@ export type Terminal = {
 const esc = '\u001b';
 const hideCursor = `${esc}[?25l`;
 const showCursor = `${esc}[?25h`;
+const clearScreen = `${esc}[H${esc}[2J`;
 
-/** Takes over the terminal. `onKey` is told each key; Ctrl-C is '\u0003'. */
+/** Takes over the terminal. `onKey` is told each key; Ctrl-C is '\u0003'. `onResize` is to draw again. */
 export function openTerminal(
   output: NodeJS.WriteStream,
   input: NodeJS.ReadStream,
   onKey: (key: string) => void,
+  onResize: () => void,
 ): Terminal {
   let drawn = 0;
+  // Terminals wrap what they show anew, so nobody knows where the last screen began.
+  const resized = () => {
+    output.write(clearScreen);
+    drawn = 0;
+    onResize();
+  };
+  output.on('resize', resized);
   const keys = (bytes: Buffer) => onKey(bytes.toString('latin1'));
   if (input.isTTY) {
     input.setRawMode(true);
@@ -33,6 +43,7 @@ export function openTerminal(
       drawn = shown.length;
     },
     close() {
+      output.off('resize', resized);
       output.write(showCursor);
       if (!input.isTTY) return;
       input.setRawMode(false);
@@ -47,15 +58,18 @@ export function fit(lines: readonly string[], columns: number, rows: number): st
   return lines.slice(0, Math.max(1, rows - 1)).map(line => cut(line, columns));
 }
 
-/** Cut to `columns` visible characters; colours do not count, and are put back. */
+/** Cut to `columns` visible characters, the last of them `…`; colours do not count, and are put back. */
 function cut(line: string, columns: number): string {
-  let left = columns;
+  const length = [...stripVTControlCharacters(line)].length;
+  if (length <= columns) return line;
+  let left = columns - 1;
   let kept = '';
   for (const [index, part] of line.split(esc).entries()) {
     const colour = index === 0 ? '' : (/^\[\d+m/.exec(part)?.[0] ?? '');
     const shown = [...part.slice(colour.length)].slice(0, left);
+    const whole = left > 0 && shown.length === left;
     left -= shown.length;
-    kept += (index === 0 ? '' : esc + colour) + shown.join('');
+    kept += (index === 0 ? '' : esc + colour) + shown.join('') + (whole ? '…' : '');
   }
   return kept;
 }

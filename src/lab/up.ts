@@ -18,7 +18,8 @@ const v4 = '127.0.0.1';
 const v6 = '::1';
 const redrawEvery = 1000;
 const summaryEvery = 10_000;
-const eventsShown = 5;
+/** A tall terminal shows them all, a short one the last of them. */
+const eventsShown = 12;
 
 export type UpOptions = {
   /** Port where clients ask. */
@@ -118,7 +119,14 @@ class Show {
     this.#options = options;
     this.#world = world;
     const { output, input } = world;
-    this.#terminal = output.isTTY ? openTerminal(output, input, key => this.#key(key)) : null;
+    this.#terminal = output.isTTY
+      ? openTerminal(
+          output,
+          input,
+          key => this.#key(key),
+          () => this.#draw(),
+        )
+      : null;
     if (!this.#terminal) {
       const { listen, api } = farm.options;
       const say = (text: string) => output.write(`${text}\n`);
@@ -168,7 +176,9 @@ class Show {
   }
 
   #draw(): void {
-    this.#terminal?.draw(drawScreen(this.#scene(), this.#world.paint));
+    const { output, paint } = this.#world;
+    const size = { columns: output.columns ?? 80, rows: output.rows ?? 24 };
+    this.#terminal?.draw(drawScreen(this.#scene(), paint, size));
   }
 
   #scene(): Scene {
