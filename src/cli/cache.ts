@@ -64,10 +64,13 @@ export function register(program: Command): void {
     .action(async (name: string | undefined, options: Options & { subtree?: boolean }) => {
       if (options.subtree && name === undefined)
         throw new ChorusError('USAGE', { reason: '--subtree needs a name' });
-      const { connect } = await import('./client.ts');
+      const [{ connect }, { formatCount }] = await Promise.all([
+        import('./client.ts'),
+        import('./status-text.ts'),
+      ]);
       const body = { ...(name !== undefined && { name }), ...(options.subtree && { subtree: true }) };
       const done = await (await connect(options)).post<{ flushed: number }>('/api/v1/cache/flush', body);
       if (options.json) printJson(done);
-      else print(`${done.flushed} ${done.flushed === 1 ? 'answer' : 'answers'} forgotten`);
+      else print(`${formatCount(done.flushed)} ${done.flushed === 1 ? 'answer' : 'answers'} forgotten`);
     });
 }

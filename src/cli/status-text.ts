@@ -97,11 +97,14 @@ export function statusText(status: Status, now: number): string {
     `configuration  ${config.file}, generation ${config.generation}`,
     `clients        ${formatCount(clients.queriesPerSecond)} queries/s, ${formatCount(clients.queries)} since the start`,
     `answers        ${answers.length === 0 ? 'none yet' : answers.join(', ')}`,
-    `cache          ${cache ? `${formatShare(cache.hitRatio ?? 0)} hits, ${formatCount(cache.entries)} answers in ${formatBytes(cache.usedBytes)} of ${formatBytes(cache.memoryBytes)}` : 'off'}`,
+    `cache          ${cache ? `${formatShare(cache.hitRatio ?? 0)} hits, ${formatCount(cache.entries)} ${cache.entries === 1 ? 'answer' : 'answers'} in ${formatBytes(cache.usedBytes)} of ${formatBytes(cache.memoryBytes)}` : 'off'}`,
   ];
   if (config.lastReload && !config.lastReload.applied) {
     lines.push(
-      paint('red', `last reload    refused at ${config.lastReload.at}: ${config.lastReload.message}`),
+      paint(
+        'red',
+        `last reload    refused at ${config.lastReload.at}: ${indented(config.lastReload.message)}`,
+      ),
     );
   }
   lines.push(...listenerLines(status), '');
@@ -111,6 +114,11 @@ export function statusText(status: Status, now: number): string {
   }
   lines.push(backendTable(status.pools, now));
   return lines.join('\n');
+}
+
+/** A message of several lines, which then stand under the first. */
+function indented(message: string): string {
+  return message.replaceAll('\n', `\n${' '.repeat(15)}`);
 }
 
 function listenerLines({ listeners }: Status): string[] {

@@ -39,6 +39,8 @@ export function register(program: Command): void {
       const stop = () => stopper.abort();
       const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
       for (const signal of signals) process.on(signal, stop);
+      // A reader that goes away (`chorus up | head -1`) stops the farm in order, not at once.
+      process.stdout.removeAllListeners('error').on('error', stop);
       try {
         const { stdout: output, stdin: input } = process;
         await runUp(plan, { output, input, paint, signal: stopper.signal, stop });
