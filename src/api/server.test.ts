@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
 import { type IncomingHttpHeaders, type RequestOptions, request } from 'node:http';
 import { connect } from 'node:net';
 import { after, before, beforeEach, test } from 'node:test';
@@ -231,6 +232,24 @@ test('garbage gets an error or a closed connection, and the server lives on', as
   }
   assert.equal((await ask('GET', '/healthz')).status, 200);
   assert.deepEqual(calls, []);
+});
+
+test('clients that are refused and never close their side hold no place', async () => {
+  const options = { port: api.endpoint.port, host: '127.0.0.1', allowHalfOpen: true };
+  const sockets = await Promise.all(
+    Array.from({ length: 256 }, async () => {
+      const socket = connect(options);
+      socket.on('error', () => {}).on('data', () => {});
+      socket.write('garbage\r\n\r\n');
+      await once(socket, 'end');
+      return socket;
+    }),
+  );
+  try {
+    assert.equal((await ask('GET', '/healthz')).status, 200);
+  } finally {
+    for (const socket of sockets) socket.destroy();
+  }
 });
 
 test('a client that leaves in the middle of its body does no harm', async () => {

@@ -16,8 +16,12 @@ const limits = {
   connectionsCheckingInterval: 1_000,
   maxHeaderSize: 8 * 1024,
 } as const;
+/** A connection on which nothing moves for so long is closed, ms: longer than two reloads that wait for silent workers. */
+const silenceAtMost = 120_000;
 /** Connections at once; further ones are closed. */
 const connectionsAtMost = 256;
+
+const badRequest = 'HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Length: 0\r\n\r\n';
 
 /** A running API. */
 export type ApiServer = {
@@ -33,11 +37,12 @@ export async function startApi(endpoint: Endpoint, control: Control, log: Log): 
     void answer(control, request, response, log);
   });
   server.maxConnections = connectionsAtMost;
+  server.timeout = silenceAtMost;
   // Without a listener Node closes the connection too; with one, the client learns why.
   server.on('clientError', (_error, socket) => {
-    if (socket.writable)
-      socket.end('HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Length: 0\r\n\r\n');
-    else socket.destroy();
+    if (!socket.writable) socket.destroy();
+    // Whether the client closes its side or not: it must not hold its place.
+    else socket.end(badRequest, () => socket.destroy());
   });
   await listen(server, endpoint);
   server.on('error', error => log.error('API server', { reason: error.message }));
