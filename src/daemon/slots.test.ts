@@ -55,8 +55,20 @@ test('a slot is not given away while queries to the old backend are in flight', 
   board.view(1)[slot * 2] = 0;
   assert.equal(slots.sweep(), 0);
   assert.equal(board.state(slot), 'absent');
-  const third = slots.propose([backend('b'), backend('c')]);
-  assert.equal(slotIn(third.slots, backend('c')), slot);
+  const many = Array.from({ length: maxBackends - 1 }, (_, index) => backend(`c${index}`));
+  const third = slots.propose([backend('b'), ...many]);
+  assert.ok([...third.slots.values()].includes(slot));
+});
+
+test('a slot rests as long as there are others, so that an engine can close what it had open', () => {
+  const slots = new Slots(new Board(1));
+  const seen = new Set<number | undefined>();
+  for (let i = 0; i < maxBackends; i++) {
+    const proposal = slots.propose([backend(`b${i}`)]);
+    seen.add(slotIn(proposal.slots, backend(`b${i}`)));
+    slots.commit(proposal);
+  }
+  assert.equal(seen.size, maxBackends);
 });
 
 test('a backend that comes back while it leaves gets its slot again', () => {
@@ -67,9 +79,13 @@ test('a backend that comes back while it leaves gets its slot again', () => {
   const slot = slotIn(first.slots, backend('a'))!;
   board.view(0)[slot * 2] = 1;
   slots.commit(slots.propose([]));
+  board.setState(slot, 'absent');
+  slots.abort(slots.propose([backend('a')]));
+  assert.equal(board.state(slot), 'absent');
   const again = slots.propose([backend('a')]);
   assert.equal(slotIn(again.slots, backend('a')), slot);
   assert.deepEqual(again.fresh, []);
+  assert.equal(board.state(slot), 'starting', 'workers may use it before health has spoken');
   slots.commit(again);
   assert.equal(slots.sweep(), 0);
 });
@@ -82,7 +98,8 @@ test('an aborted proposal leaves everything as it was', () => {
   const slot = slotIn(tried.slots, backend('b'))!;
   slots.abort(tried);
   assert.equal(board.state(slot), 'absent');
-  assert.equal(slotIn(slots.propose([backend('z')]).slots, backend('z')), slot);
+  const many = Array.from({ length: maxBackends - 1 }, (_, index) => backend(`z${index}`));
+  assert.ok([...slots.propose([backend('a'), ...many]).slots.values()].includes(slot));
 });
 
 test('too many backends are refused and change nothing', () => {

@@ -32,15 +32,16 @@ export class Slots {
   readonly #leaving = new Map<string, number>();
   /** Slots of a proposal that is neither in force nor given up: they are not to be freed. */
   #pending: ReadonlySet<number> = new Set();
-  readonly #free: number[] = Array.from({ length: maxBackends }, (_, index) => maxBackends - 1 - index);
+  /** The one that has been free for longest first: an engine may still be closing what a slot had open. */
+  readonly #free: number[] = Array.from({ length: maxBackends }, (_, index) => index);
 
   constructor(board: Board) {
     this.#board = board;
   }
 
   /**
-   * Finds a slot for each backend. Fresh slots are cleared and their state is `starting`, so that workers may use them as
-   * soon as they commit. Throws BACKENDS_FULL, then nothing has changed. End with `commit` or `abort`, one at a time.
+   * Finds a slot for each backend. Fresh slots are cleared; their state, and that of one that comes back, is `starting`,
+   * so that workers may use them as soon as they commit. Throws BACKENDS_FULL, then nothing has changed. End with `commit` or `abort`, one at a time.
    */
   propose(backends: readonly BackendIdentity[]): SlotProposal {
     this.sweep();
@@ -51,7 +52,10 @@ export class Slots {
     }
     const slots = new Map<string, number>();
     for (const key of keys) {
-      const known = this.#used.get(key) ?? this.#leaving.get(key);
+      const leaving = this.#leaving.get(key);
+      // Usable as soon as workers commit, like a fresh one: health speaks only after that.
+      if (leaving !== undefined) this.#board.setState(leaving, 'starting');
+      const known = this.#used.get(key) ?? leaving;
       slots.set(key, known ?? this.#take());
     }
     this.#pending = new Set(slots.values());
@@ -75,6 +79,8 @@ export class Slots {
   abort(proposal: SlotProposal): void {
     this.#pending = new Set();
     for (const key of proposal.fresh) this.#release(proposal.slots.get(key)!);
+    for (const [key, slot] of this.#leaving)
+      if (proposal.slots.has(key)) this.#board.setState(slot, 'absent');
   }
 
   /** Frees the slots of backends that left and have no query in flight any more; gives how many still leave. */
@@ -88,7 +94,7 @@ export class Slots {
   }
 
   #take(): number {
-    const slot = this.#free.pop()!;
+    const slot = this.#free.shift()!;
     this.#board.clear(slot);
     this.#board.setState(slot, 'starting');
     return slot;
