@@ -85,6 +85,21 @@ test('one that falls silent goes down in about three intervals and comes back', 
   assert.deepEqual(health.pools(), [{ pool: 'default', failOpen: false }]);
 });
 
+test('what this machine lacks is not held against a backend, and is shown', () => {
+  const { clock, board, events, health, serve } = setUp();
+  serve(0, good);
+  health.apply([target('kai', 0)]);
+  clock.advance(2000);
+  serve(0, () => [{ after: 0, fails: 'EMFILE' }]);
+  events.length = 0;
+  clock.advance(20_000);
+  assert.equal(board.get(0), 'up');
+  assert.deepEqual(events, []);
+  const [report] = health.report();
+  assert.equal(report!.probe!.failed, 0);
+  assert.match(report!.probe!.last!.detail, /no descriptor left/);
+});
+
 test('one that fails every other probe goes down and does not flap', () => {
   const { clock, board, events, health, serve } = setUp();
   serve(0, alternating());

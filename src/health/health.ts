@@ -207,14 +207,15 @@ export class Health {
     return known;
   }
 
-  #onOutcome(job: ProbeJob, { good, detail, latency }: ProbeOutcome): void {
+  #onOutcome(job: ProbeJob, { good, detail, latency, void: nothing }: ProbeOutcome): void {
     const known = this.#known.get(keyOf(job.target));
     if (!known || known.job !== job) return;
     const at = this.#options.clock.now();
+    known.last = { at, good, detail };
+    if (nothing) return;
     if (good) known.good++;
     else known.failed++;
     if (latency !== null) known.latency = latency;
-    known.last = { at, good, detail };
     const family = familyOfAddress(job.target.address);
     this.#tell(known, known.judge.take({ kind: 'probe', family, good, at, detail, latency }));
   }

@@ -68,6 +68,21 @@ const failureText: ReadonlyMap<string, string> = new Map([
   ['EPERM', 'not permitted to send there: a packet filter may forbid it'],
 ]);
 
+/** What this machine lacks, not the backend. */
+const shortages: ReadonlyMap<string, string> = new Map([
+  ['EMFILE', 'not made: this process has no descriptor left'],
+  ['ENFILE', 'not made: this machine has no descriptor left'],
+  ['ENOBUFS', 'not made: the kernel has no buffer left'],
+  ['ENOMEM', 'not made: the kernel has no memory left'],
+]);
+
+/** The outcome of a run that the system ended with this error. */
+function failure(code: string): ProbeOutcome {
+  const shortage = shortages.get(code);
+  if (shortage !== undefined) return { good: false, detail: shortage, latency: null, void: true };
+  return { good: false, detail: failureText.get(code) ?? code, latency: null };
+}
+
 class Run implements ProbeRun {
   heard = '';
   readonly #query: Uint8Array;
@@ -131,7 +146,7 @@ export const dnsUdp: ProbeFactory = (target, settings): PreparedProbe => {
       return run.holds(
         datagrams.exchange(target, query, {
           datagram: bytes => run.datagram(bytes),
-          failed: code => run.done({ good: false, detail: failureText.get(code) ?? code, latency: null }),
+          failed: code => run.done(failure(code)),
         }),
       );
     },

@@ -9,6 +9,8 @@ export type ProbeOutcome = {
   readonly detail: string;
   /** Time to the answer in ms; null when there was none. */
   readonly latency: number | null;
+  /** The probe could not be made for want of something on this machine: it says nothing of the backend. */
+  readonly void?: boolean;
 };
 
 /** The world as a probe is given it. */
