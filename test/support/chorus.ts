@@ -126,10 +126,11 @@ export class Chorus implements Address {
     return sum;
   }
 
-  /** Ends it by SIGTERM and gives its exit code; fails a test that did not expect it to have died before. */
+  /** Ends it by SIGTERM; gives its exit code, and fails with the log when that is not 0 or it had ended before. */
   async stop(): Promise<number | null> {
     if (this.program.end !== undefined) throw new Error(`Chorus had ended before:\n${this.program.log}`);
     const { code } = await this.program.stop(15_000);
+    if (code !== 0) throw new Error(`Chorus ended with ${code}\n${this.program.log}`);
     return code;
   }
 }

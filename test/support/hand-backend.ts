@@ -1,6 +1,7 @@
 /** A backend made by hand: a test decides what it answers, byte by byte, however wrong that is. */
 import { createSocket, type Socket } from 'node:dgram';
 import { createServer, type Server, type Socket as TcpSocket } from 'node:net';
+import { after } from 'node:test';
 import { freePort } from './ports.ts';
 import { type Address, frame } from './raw.ts';
 
@@ -21,6 +22,11 @@ export type HandBackendOptions = {
   readonly port?: number;
 };
 
+const running = new Set<HandBackend>();
+
+after(() => Promise.all([...running].map(backend => backend.stop())));
+
+/** Ends with the test file, when no test stops it before. */
 export class HandBackend implements Address {
   readonly address = '127.0.0.1';
   readonly port: number;
@@ -74,10 +80,12 @@ export class HandBackend implements Address {
     await new Promise<void>(resolve => backend.#udp.bind(backend.port, backend.address, resolve));
     await new Promise<void>(resolve => backend.#stranger.bind(0, backend.address, resolve));
     await new Promise<void>(resolve => backend.#tcp.listen(backend.port, backend.address, resolve));
+    running.add(backend);
     return backend;
   }
 
   async stop(): Promise<void> {
+    if (!running.delete(this)) return;
     for (const socket of this.#connections) socket.destroy();
     await Promise.all([
       new Promise<void>(resolve => this.#udp.close(() => resolve())),

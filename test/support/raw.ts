@@ -94,6 +94,8 @@ export class UdpClient {
       this.#wake();
     });
     this.#socket.on('error', () => {});
+    // A test that failed before it closed this does not hold the process.
+    this.#socket.unref();
   }
 
   send(...packets: readonly Uint8Array[]): void {
@@ -149,6 +151,7 @@ export class TcpClient {
 
   constructor(server: Address) {
     this.socket = connect({ host: server.address, port: server.port, noDelay: true });
+    this.socket.unref();
     this.socket.on('data', (chunk: Buffer) => {
       this.#buffer = Buffer.concat([this.#buffer, chunk]);
       while (this.#buffer.length >= 2 && this.#buffer.length >= 2 + this.#buffer.readUInt16BE(0)) {
