@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import { VirtualClock } from '#health/clock.ts';
 import { ChorusError } from '#kit/errors.ts';
 import { Log } from '#kit/log.ts';
-import { Crew, deathsAllowed } from './crew.ts';
+import { Crew, deathsAllowed, pingsMissed } from './crew.ts';
 import { answerTimeout } from './member.ts';
 import type { FromWorker, ToWorker, WorkerPlan, WorkerStart } from './protocol.ts';
 import type { Thread, ThreadEvents } from './thread.ts';
@@ -295,4 +295,67 @@ test('drain gathers what was given up, and a death while stopping is no news', a
   assert.deepEqual(deaths, [0, 1]);
   assert.equal(clock.pending, 0);
   assert.equal(lines.filter(line => line.startsWith('error')).length, 0);
+});
+
+/** Lets so many seconds pass, one after the other, so that what is answered is heard between. */
+async function seconds(clock: VirtualClock, count: number): Promise<void> {
+  for (let i = 0; i < count; i++) {
+    clock.advance(1000);
+    await settle();
+  }
+}
+
+test('a stream worker that hangs is replaced', async () => {
+  const { crew, clock, threads, lines, fatal } = crewOf(1);
+  await crew.start();
+  await crew.apply(plan(1));
+  await seconds(clock, 3);
+  threads[0]!.mute = true;
+  await seconds(clock, pingsMissed - 1);
+  assert.equal(threads.length, 1);
+  assert.equal(crew.view()[0]!.lives, false);
+  await seconds(clock, 5);
+  assert.equal(threads.length, 2);
+  assert.deepEqual(generations(crew), [1]);
+  assert.equal(crew.view()[0]!.lives, true);
+  assert.deepEqual(fatal, []);
+  assert.ok(lines.some(line => line.startsWith('error worker does not answer')));
+  crew.kill();
+});
+
+test('a packet worker that hangs ends the process, and so does a thread that cannot be ended', async () => {
+  const packet = crewOf(2, 'packet');
+  await packet.crew.start();
+  await packet.crew.apply(plan(1));
+  packet.threads[1]!.mute = true;
+  await seconds(packet.clock, pingsMissed + 2);
+  assert.deepEqual(
+    packet.fatal.map(({ code, details }) => [code, details.worker]),
+    [['WORKER_SILENT', 1]],
+  );
+  packet.crew.kill();
+
+  const stream = crewOf(1);
+  await stream.crew.start();
+  await stream.crew.apply(plan(1));
+  stream.threads[0]!.mute = true;
+  stream.threads[0]!.kill = () => {};
+  await seconds(stream.clock, pingsMissed + 2);
+  assert.deepEqual(stream.fatal, []);
+  await seconds(stream.clock, 10);
+  assert.equal(stream.fatal.length, 1);
+  stream.crew.kill();
+});
+
+test('time in which the whole process stood still is no fault of a worker', async () => {
+  const { crew, clock, threads, fatal } = crewOf(1, 'packet');
+  await crew.start();
+  await crew.apply(plan(1));
+  await seconds(clock, 2);
+  clock.advance(1000);
+  clock.stall(3_600_000);
+  await seconds(clock, 5);
+  assert.equal(threads.length, 1);
+  assert.deepEqual(fatal, []);
+  crew.kill();
 });

@@ -15,6 +15,13 @@ export const restartDelay = { first: 100, most: 10_000 } as const;
 /** So many deaths of workers within so many ms end the process. */
 export const deathsAllowed = { count: 6, within: 60_000 } as const;
 
+/** Between two pings, ms. */
+const pingEvery = 1000;
+/** So many pings in a row without an answer: the worker is dead. */
+export const pingsMissed = 30;
+/** So many more: it cannot even be ended. */
+const pingsLost = pingsMissed + 10;
+
 export type CrewOptions = {
   readonly starts: readonly WorkerStart[];
   readonly spawn: SpawnThread;
@@ -68,10 +75,24 @@ export class Crew {
     await Promise.all(this.#members.map(member => member.begin()));
     this.#started = true;
     const beat = () => {
-      for (const member of this.#members) member.ping();
-      this.#later(1000, beat);
+      for (const member of this.#members) this.#ping(member);
+      if (!this.#stopping) this.#later(pingEvery, beat);
     };
     beat();
+  }
+
+  /** Asks for a sign of life, and ends what has given none for too long. */
+  #ping(member: Member): void {
+    member.ping();
+    const { missed, start } = member;
+    if (missed !== pingsMissed && missed !== pingsLost) return;
+    const { worker, kind } = start;
+    const seconds = (missed * pingEvery) / 1000;
+    this.#options.log.error('worker does not answer', { worker, kind, seconds });
+    // The kernel goes on giving packets to the sockets of a packet worker, and nobody can close them.
+    if (kind === 'packet' || missed === pingsLost) {
+      this.#options.onFatal(new ChorusError('WORKER_SILENT', { worker, request: 'ping', seconds }));
+    } else member.kill();
   }
 
   /**

@@ -15,8 +15,10 @@ import { become, resolveAccount } from './account.ts';
 import { Configuration } from './configuration.ts';
 import { DaemonControl } from './control.ts';
 import { Crew } from './crew.ts';
+import { type DescriptorWorld, descriptorLimit, fitDescriptors } from './descriptors.ts';
 import type { LogSettings } from './log-sink.ts';
 import { chooseEngine, makeShared } from './memory.ts';
+import type { WorkerPlan } from './protocol.ts';
 import type { Parts } from './reading.ts';
 import { Slots } from './slots.ts';
 import { type SpawnThread, spawnThread } from './thread.ts';
@@ -77,10 +79,15 @@ export class Daemon {
       setState: (slot, state) => shared.board.setState(slot, state),
       onChange: event => tellChange(log, event),
     });
+    const workers = shared.starts.length;
+    const fit = descriptorFitting(
+      { engine, workers, api: snapshot.api !== null, limit: descriptorLimit() },
+      log,
+    );
     const configuration = new Configuration({
       load: () => loadConfigFile(file),
       slots,
-      applyPlan: (plan, bound) => crew.apply(plan, bound),
+      applyPlan: (plan, bound) => crew.apply(fit(plan), bound),
       onApplied: (applied, targets) => {
         options.setLog(applied.log);
         health.apply(targets);
@@ -88,8 +95,7 @@ export class Daemon {
       log,
       wall: () => Date.now(),
     });
-    const { board, counters, cache, starts } = shared;
-    const workers = starts.length;
+    const { board, counters, cache } = shared;
     const daemon = new Daemon(
       { startedAt, engine, workers, board, counters, cache, crew, health, configuration },
       log,
@@ -170,6 +176,25 @@ export class Daemon {
 /** Zeroes the queries in flight of a dead worker; its latencies stay as a first guess. */
 function forgetInFlight(view: Int32Array): void {
   for (let at = 0; at < view.length; at += 2) view[at] = 0;
+}
+
+/** Fits plans to the descriptors that there are, and says so when they are too few. */
+function descriptorFitting(world: DescriptorWorld, log: Log): (plan: WorkerPlan) => WorkerPlan {
+  let told = '';
+  return wanted => {
+    const { plan, shortage } = fitDescriptors(wanted, world);
+    const now = JSON.stringify(shortage);
+    if (shortage && now !== told) {
+      log.warn(
+        'too few file descriptors for tcp.connections, fewer are taken; raise LimitNOFILE or ulimit -n',
+        {
+          ...shortage,
+        },
+      );
+    }
+    told = now;
+    return plan;
+  };
 }
 
 function tellChange(log: Log, { pool, backend, from, to, reason }: HealthEvent): void {

@@ -33,6 +33,7 @@ export class Member {
   #waiting: Waiting | null = null;
   #forced = false;
   #pinged: number | null = null;
+  #missed = 0;
   /** Generation in force in the worker; 0 before the first. */
   generation = 0;
 
@@ -50,7 +51,7 @@ export class Member {
   async begin(): Promise<void> {
     this.#forced = false;
     this.generation = 0;
-    this.#pinged = null;
+    this.#pong();
     const answer = this.#wait('start', ['started'], answerTimeout);
     const thread = this.#options.spawn(this.start, {
       onMessage: message => this.#take(message),
@@ -86,11 +87,23 @@ export class Member {
     this.#thread?.post(message);
   }
 
-  /** Asks for a sign of life, unless one is awaited already. */
+  /** Asks for a sign of life; one that is awaited already counts as missed. */
   ping(): void {
-    if (!this.#thread || this.#pinged !== null) return;
+    if (!this.#thread) return;
+    if (this.#pinged !== null) {
+      this.#missed++;
+      return;
+    }
     this.#pinged = this.#options.clock.now();
     this.#thread.post({ kind: 'ping' });
+  }
+
+  /**
+   * Calls of `ping` in a row that found the one before unanswered. Not a time: one that passes while the whole process
+   * stands still is no fault of the worker's.
+   */
+  get missed(): number {
+    return this.#missed;
   }
 
   /** Whether a thread runs and answers. */
@@ -127,11 +140,16 @@ export class Member {
 
   #take(message: FromWorker): void {
     if (message.kind === 'log') this.#options.onLog(message.level, message.text);
-    else if (message.kind === 'pong') this.#pinged = null;
+    else if (message.kind === 'pong') this.#pong();
     else if (this.#waiting?.kinds.includes(message.kind)) {
       if (message.kind === 'committed') this.generation = message.generation;
       this.#settle()?.resolve(message);
     }
+  }
+
+  #pong(): void {
+    this.#pinged = null;
+    this.#missed = 0;
   }
 
   #died(error: Error | null): ChorusError {
