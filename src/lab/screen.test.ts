@@ -44,6 +44,7 @@ const scene: Scene = {
   status,
   client: { asked: 50, answered: 50, failed: 0, lost: 0, perSecond: 20, p50: 0.5, p99: 12 },
   configFile: '/tmp/farm.yaml',
+  logs: '/tmp/farm',
   events: ['something happened'],
   chorus: 'chorus',
 };
@@ -60,7 +61,7 @@ describe('the screen', () => {
     ['a dig', 'dig @127.0.0.1 -p 5300 www.lab.internal'],
     ['a dig over IPv6', 'dig @::1 -p 5300 whoami.lab.internal TXT +short'],
     ['a kill of a live node', 'kill -9 100 '],
-    ['the configuration', '/tmp/farm.yaml'],
+    ['the configuration and the logs', 'Configuration /tmp/farm.yaml, logs in /tmp/farm'],
     ['events', 'something happened'],
   ] as const) {
     test(`shows ${what}`, () => assert.ok(text.includes(wanted), text));

@@ -19,6 +19,8 @@ export type Scene = {
   /** Null when `up` sends no load. */
   readonly client: ClientView | null;
   readonly configFile: string;
+  /** Folder of the logs. */
+  readonly logs: string;
   /** The last events, the oldest first. */
   readonly events: readonly string[];
   /** The command that started this program, for commands to try. */
@@ -53,7 +55,7 @@ export function drawScreen(scene: Scene, paint: Paint, size: { columns: number; 
   }
   const foot = [
     '',
-    paint('dim', `Configuration and logs: ${scene.configFile}`),
+    paint('dim', `Configuration ${scene.configFile}, logs in ${scene.logs}`),
     paint('dim', 'Keys: r starts dead nodes again, q or Ctrl-C stops everything.'),
   ];
   // The last line stays empty for the cursor.

@@ -182,7 +182,7 @@ class Show {
   }
 
   #scene(): Scene {
-    const { listen, api, configFile } = this.#farm.options;
+    const { listen, api, configFile, folder: logs } = this.#farm.options;
     return {
       now: Date.now(),
       startedAt: this.#startedAt,
@@ -193,6 +193,7 @@ class Show {
       status: this.#status,
       client: this.#load?.view() ?? null,
       configFile,
+      logs,
       events: this.#events,
       chorus: this.#options.chorus,
     };
