@@ -39,7 +39,7 @@ describe('failing backends', requires('root', 'ip', 'named', 'unbound', 'dig', '
       await front.reaches('unbound', ['up']);
       await front.reaches('bind', ['up']);
 
-      const whole = new LoadRun(front.v4, { questions, seconds: 6, rate: 1000 });
+      const whole = new LoadRun(front.v4, { questions, seconds: 5, rate: 1000 });
       await poll(
         'load on unbound',
         async () => (await front.metric('chorus_backend_queries_total', '"unbound"')) > 200,
@@ -76,7 +76,7 @@ describe('failing backends', requires('root', 'ip', 'named', 'unbound', 'dig', '
       const front = await start(engine);
       const [unbound] = farm;
       await front.reaches('unbound', ['up']);
-      const whole = new LoadRun(front.v4, { questions, seconds: 6, rate: 1000 });
+      const whole = new LoadRun(front.v4, { questions, seconds: 5, rate: 1000 });
       await poll(
         'load on unbound',
         async () => (await front.metric('chorus_backend_queries_total', '"unbound"')) > 200,
