@@ -1,7 +1,7 @@
 /** The process of `chorus serve`: signals, faults and exit codes. What is fatal when: docs/failure-handling.md. */
 import { constants } from 'node:os';
 import { type ChorusError, exitCodes, reasonOf } from '#kit/errors.ts';
-import { Daemon } from './daemon.ts';
+import type { Daemon } from './daemon.ts';
 import { daemonLog } from './log-sink.ts';
 
 /** Runs the service until it is told to stop; ends the process. Throws what keeps it from starting. */
@@ -31,12 +31,16 @@ export async function serve(file: string): Promise<void> {
   };
   process.on('SIGTERM', stop);
   process.on('SIGINT', stop);
+  let reloadAsked = false;
   process.on('SIGHUP', () => {
+    reloadAsked = true;
     // The reason is in the log and in the status; nobody waits for it here.
     daemon?.control.reload().catch(() => {});
   });
 
-  daemon = await Daemon.start({
+  // Signals are heard from here on, while most of the code is still to be loaded.
+  const { Daemon: Service } = await import('./daemon.ts');
+  daemon = await Service.start({
     file,
     log,
     setLog: set,
@@ -45,4 +49,6 @@ export async function serve(file: string): Promise<void> {
       leave(error.exit);
     },
   });
+  // The file may have changed after it was read.
+  if (reloadAsked) daemon.control.reload().catch(() => {});
 }
