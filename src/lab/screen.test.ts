@@ -107,7 +107,9 @@ describe('the screen', () => {
     const nodes = scene.nodes.map(node => ({ ...node, ended: { ...ended, restartAt: null } }));
     const silent = { ...scene, status: null, client: null, nodes, events: [] };
     const bare = drawScreen(silent, plain, tall).join('\n');
-    assert.ok(bare.includes('the front does not tell') && bare.includes('ended by SIGKILL 5 s ago'));
+    assert.ok(
+      bare.includes('the API of the front does not answer') && bare.includes('ended by SIGKILL 5 s ago'),
+    );
     assert.ok(!bare.includes('kill -9'));
   });
 });

@@ -46,7 +46,7 @@ export function drawScreen(scene: Scene, paint: Paint, size: { columns: number; 
   const head = [
     `${paint('bold', 'Chorus')}: ${scene.nodes.length} nodes and the front before them, for ${up}`,
     `front    ${scene.listen.map(formatEndpoint).join(' and ')} (process ${scene.frontPid}${workers})`,
-    `service  ${status ? serviceLine(status) : paint('red', 'the front does not tell')}`,
+    `service  ${status ? serviceLine(status) : paint('red', 'the API of the front does not answer')}`,
   ];
   if (client) head.push(`clients  ${clientLine(client, paint)}`);
   head.push('', ...nodeTable(scene, paint, size.columns));
@@ -72,7 +72,7 @@ export function drawScreen(scene: Scene, paint: Paint, size: { columns: number; 
 /** One line that sums up the farm, for an output that is no terminal. */
 export function summary(scene: Scene): string {
   const { status, client } = scene;
-  const parts = [status ? serviceLine(status) : 'the front does not tell'];
+  const parts = [status ? serviceLine(status) : 'the API of the front does not answer'];
   if (client) parts.push(`clients: ${clientLine(client, (_, text) => text)}`);
   parts.push(scene.nodes.map(node => `${node.name} ${stateOf(node, backendOf(scene, node))}`).join(', '));
   return parts.join(' · ');

@@ -18,6 +18,8 @@ const v4 = '127.0.0.1';
 const v6 = '::1';
 const redrawEvery = 1000;
 const summaryEvery = 10_000;
+/** So often in a row the front may be late with its status. */
+const silencesPassed = 2;
 /** A tall terminal shows them all, a short one the last of them. */
 const eventsShown = 12;
 
@@ -112,6 +114,8 @@ class Show {
   readonly #events: string[] = [];
   readonly #closed = new AbortController();
   #status: FarmStatus | null = null;
+  /** Times in a row that the front did not tell. */
+  #silences = 0;
 
   constructor(farm: Farm, load: Load | null, options: UpOptions, world: UpWorld) {
     this.#farm = farm;
@@ -158,6 +162,7 @@ class Show {
       // A front that does not tell for once keeps the states last seen, so that they are not told twice.
       const before = this.#status;
       this.#status = status ?? before;
+      this.#silences = status ? 0 : this.#silences + 1;
       if (status) for (const change of changes(before, status)) this.event(change);
       if (this.#terminal) this.#draw();
       else if (Date.now() - summed >= summaryEvery) {
@@ -190,7 +195,8 @@ class Show {
       api,
       frontPid: this.#farm.frontPid,
       nodes: this.#farm.nodes,
-      status: this.#status,
+      // Told once too late is no news; a front that stays silent is not shown as it was.
+      status: this.#silences < silencesPassed ? this.#status : null,
       client: this.#load?.view() ?? null,
       configFile,
       logs,
