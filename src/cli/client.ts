@@ -50,14 +50,18 @@ async function endpointOf(text: string, where: string): Promise<Endpoint> {
   const literal = parseEndpoint(bare, apiPort);
   if (literal) return reachable(literal);
   const [, host, port = String(apiPort)] = /^([a-z0-9][a-z0-9._-]*)(?::(\d{1,5}))?$/i.exec(bare) ?? [];
-  const reason = `${where} ${text}: expected ADDRESS:PORT, such as 127.0.0.1:${apiPort}`;
-  if (host === undefined || Number(port) > 65_535) throw new ChorusError('USAGE', { reason });
+  if (host === undefined || Number(port) > 65_535) {
+    const reason = `${where} ${text}: expected ADDRESS:PORT, such as 127.0.0.1:${apiPort}`;
+    throw new ChorusError('USAGE', { reason });
+  }
   try {
     // The API obeys only those who ask it by its address (DNS rebinding).
     const { address } = await lookup(host);
     return { address, port: Number(port) };
   } catch (error) {
-    throw new ChorusError('API_UNREACHABLE', { url: `http://${bare}`, reason: reasonOf(error) });
+    const unknown = error instanceof Error && 'code' in error && error.code === 'ENOTFOUND';
+    const reason = unknown ? 'no host has that name' : reasonOf(error);
+    throw new ChorusError('API_UNREACHABLE', { url: `http://${bare}`, reason });
   }
 }
 
