@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { VirtualClock } from '#health/clock.ts';
-import { ChorusError } from '#kit/errors.ts';
+import { ChorusError, type ErrorCode } from '#kit/errors.ts';
 import { Log } from '#kit/log.ts';
 import { Crew, deathsAllowed, pingsMissed } from './crew.ts';
 import { answerTimeout } from './member.ts';
@@ -32,6 +32,7 @@ class FakeThread implements Thread {
   readonly #events: ThreadEvents;
   #prepared = 0;
   refuse = false;
+  code: ErrorCode = 'ADDRESS_IN_USE';
   mute = false;
   over = false;
 
@@ -54,7 +55,7 @@ class FakeThread implements Thread {
     if (message.kind === 'prepare') {
       if (this.refuse) {
         const details = { address: '192.0.2.1:53', protocol: 'UDP' };
-        this.say({ kind: 'refused', worker, code: 'ADDRESS_IN_USE', details });
+        this.say({ kind: 'refused', worker, code: this.code, details });
         return;
       }
       this.#prepared = message.plan.plan.generation;
@@ -82,7 +83,7 @@ function crewOf(count: number, kind: 'packet' | 'stream' = 'stream') {
   const lines: string[] = [];
   const deaths: number[] = [];
   const fatal: ChorusError[] = [];
-  const next = { refuses: false };
+  const next: { refuses: boolean; code: ErrorCode } = { refuses: false, code: 'ADDRESS_IN_USE' };
   const crew = new Crew({
     starts: Array.from({ length: count }, (_, worker) => ({
       kind,
@@ -98,6 +99,7 @@ function crewOf(count: number, kind: 'packet' | 'stream' = 'stream') {
     spawn: (start, events) => {
       const thread = new FakeThread(start, events);
       thread.refuse = next.refuses;
+      thread.code = next.code;
       threads.push(thread);
       return thread;
     },
@@ -345,6 +347,23 @@ test('a packet worker that hangs ends the process, and so does a thread that can
   await seconds(stream.clock, 10);
   assert.equal(stream.fatal.length, 1);
   stream.crew.kill();
+});
+
+test('a worker that may not listen again, since privileges were given up, ends the process at once', async () => {
+  const { crew, clock, threads, fatal, next } = crewOf(1);
+  await crew.start();
+  await crew.apply(plan(1));
+  next.refuses = true;
+  next.code = 'PERMISSION';
+  threads[0]!.die(new Error('boom'));
+  await seconds(clock, 2);
+  assert.equal(threads.length, 2);
+  assert.deepEqual(
+    fatal.map(error => error.code),
+    ['WORKER_DIED'],
+  );
+  assert.match(fatal[0]!.message, /permission denied/);
+  crew.kill();
 });
 
 test('time in which the whole process stood still is no fault of a worker', async () => {

@@ -226,11 +226,13 @@ export class Crew {
         await member.ask({ kind: 'commit' }, ['committed']);
         this.#options.log.info('worker started again', { worker: member.start.worker });
       } catch (error) {
-        this.#options.log.error('worker could not be started again', {
-          worker: member.start.worker,
-          reason: reasonOf(error),
-        });
-        member.kill();
+        const { worker } = member.start;
+        const reason = reasonOf(error);
+        this.#options.log.error('worker could not be started again', { worker, reason });
+        // Privileges that were given up do not come back by waiting: whoever starts the process has them.
+        if (error instanceof ChorusError && error.code === 'PERMISSION') {
+          this.#options.onFatal(new ChorusError('WORKER_DIED', { worker, reason }));
+        } else member.kill();
       }
     });
   }
