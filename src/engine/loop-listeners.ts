@@ -4,7 +4,10 @@ import { DatagramListener, type ListenerEvents } from '#net/dgram-listener.ts';
 import { formatEndpoint, type SocketAddress } from '#net/sockaddr.ts';
 import type { TcpListener, TcpServer } from '#net/tcp-server.ts';
 
-/** A UDP listener that a snapshot dropped stays open so long, ms, that what is in flight is answered through it. */
+/**
+ * A UDP listener that a snapshot dropped stays open so long, ms, that what is in flight is answered through it. It serves on:
+ * a socket that is open and not read would swallow what the kernel gives it.
+ */
 const lingerTime = 10_000;
 
 type Pair = { readonly datagrams: DatagramListener | undefined; readonly streams: TcpListener | undefined };
@@ -83,14 +86,13 @@ export class LoopListeners {
     this.#fresh = new Map();
   }
 
-  /** Puts in force what was prepared; listeners that are not in it take no more. */
+  /** Puts in force what was prepared; listeners that are not in it take no new connection, and packets for a while. */
   commit(): void {
     for (const [key, pair] of this.#open) {
       if (this.#wanted.has(key)) continue;
       this.#open.delete(key);
       pair.streams?.close();
       if (!pair.datagrams) continue;
-      pair.datagrams.active = false;
       this.#lingering.set(key, { listener: pair.datagrams, until: this.#parts.clock() + lingerTime });
     }
     for (const [key, pair] of this.#fresh) {
