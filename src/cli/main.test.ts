@@ -194,3 +194,30 @@ test('tables align cells, numbers to the right, colours not counted', () => {
   ];
   assert.equal(table(rows, [1]), 'name     n\n\u001b[31mred\u001b[39m   1000');
 });
+
+test('who watches the status sees the end and the next start', async () => {
+  // A connection that ends without an answer: what a Chorus that stops leaves behind.
+  let silent = false;
+  const front = createServer((_, response) => {
+    if (silent) response.destroy();
+    else response.writeHead(200, { 'content-type': 'application/json' }).end('{"version":"x"}');
+  });
+  front.listen(0, '127.0.0.1');
+  await once(front, 'listening');
+  const address = front.address();
+  const port = typeof address === 'object' ? address?.port : 0;
+  const child = spawn(process.execPath, [main, 'status', '--watch', '--json', '--api', `127.0.0.1:${port}`]);
+  try {
+    await once(child.stdout, 'data');
+    silent = true;
+    const [told] = await once(child.stderr, 'data');
+    assert.match(String(told), /no Chorus answers/);
+    silent = false;
+    await once(child.stdout, 'data');
+    assert.equal(child.exitCode, null);
+  } finally {
+    child.kill();
+    await once(child, 'close');
+    front.close();
+  }
+});

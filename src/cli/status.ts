@@ -1,7 +1,8 @@
 /** `chorus status`: the running front at a glance. */
 import type { Command } from 'commander';
 import type { Status } from '#insight/status.ts';
-import { apiOptions, define, jsonOption, print, printJson } from './command.ts';
+import { ChorusError } from '#kit/errors.ts';
+import { apiOptions, define, jsonOption, paint, print, printJson } from './command.ts';
 
 type Options = { api?: string; config?: string; json?: boolean; watch?: boolean };
 
@@ -39,7 +40,13 @@ export function register(program: Command): void {
       const clear = process.stdout.isTTY ? '\u001b[H\u001b[J' : '\n';
       for (;;) {
         await new Promise(resolve => setTimeout(resolve, watchEvery));
-        await show(options.json ? '' : clear);
+        const before = options.json ? '' : clear;
+        await show(before).catch((error: unknown) => {
+          // It may be started again while somebody watches.
+          if (!(error instanceof ChorusError && error.code === 'API_UNREACHABLE')) throw error;
+          if (options.json) process.stderr.write(`${error.message}\n`);
+          else print(before + paint('red', error.message));
+        });
       }
     });
 }
