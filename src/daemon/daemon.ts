@@ -20,6 +20,7 @@ import type { LogSettings } from './log-sink.ts';
 import { chooseEngine, makeShared } from './memory.ts';
 import type { WorkerPlan } from './protocol.ts';
 import type { Parts } from './reading.ts';
+import { clearGauges } from './rows.ts';
 import { Slots } from './slots.ts';
 import { type SpawnThread, spawnThread } from './thread.ts';
 
@@ -68,6 +69,7 @@ export class Daemon {
       log,
       onDeath: worker => {
         forgetInFlight(shared.board.view(worker));
+        clearGauges(shared.counters, worker, shared.starts.length);
         shared.cache?.repair();
       },
       onFatal: options.onFatal,
