@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
 import { test } from 'node:test';
+import { Worker } from 'node:worker_threads';
 import fc from 'fast-check';
 import { makeArena } from '#kit/arena.ts';
 import type { EdnsOption } from '#wire/edns/registry.ts';
@@ -154,6 +156,36 @@ test('flushes a name, a subtree, everything', () => {
   assert.equal(cache.stats().entries, 0);
   store(cache, { name: 'example.' }, 0, 60);
   assert.equal(cache.flush(), 1);
+});
+
+test('threads that store and look up meet no torn answer while names are flushed', async () => {
+  const memory = Cache.create(8 << 20, 5);
+  const cache = new Cache(memory, true);
+  const results: { hits: number; wrong: string[] }[] = [];
+  const workers = [1, 2, 3].map(seed => {
+    const workerData = { memory, names: 20_000, count: 60_000, seed };
+    return new Worker(new URL('../../test/support/cache-worker.ts', import.meta.url), { workerData });
+  });
+  const ends = workers.map(async worker => {
+    const [[result]] = await Promise.all([once(worker, 'message'), once(worker, 'exit')]);
+    results.push(result);
+  });
+  let running = true;
+  const all = Promise.all(ends).then(() => {
+    running = false;
+  });
+  for (let round = 0; running; round++) {
+    if (round % 50 === 0) cache.flush(parseName(`n${round}.example.`), true);
+    await new Promise(resolve => setImmediate(resolve));
+  }
+  await all;
+  for (const { hits, wrong } of results) {
+    assert.deepEqual(wrong, []);
+    assert.ok(hits > 1000);
+  }
+  assert.ok(cache.stats().entries > 1000);
+  cache.flush();
+  assert.deepEqual([cache.stats().entries, cache.stats().bytes], [0, 0]);
 });
 
 test('a page that a dead writer left locked is emptied and serves again', () => {

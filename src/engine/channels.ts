@@ -62,6 +62,7 @@ export class Channels {
 
   /** Opens what the backends need beyond what is open, and retires what none of them uses. */
   apply(backends: readonly PlanBackend[], ports: number): void {
+    this.#closeIdle();
     const wanted = new Set(backends.map(backend => backend.slot));
     for (const [slot, target] of this.#targets) {
       const same = backends.find(
@@ -87,13 +88,17 @@ export class Channels {
    * backends at a call, in turn, so that hundreds of them do not hold up the packets.
    */
   tend(ports: number): void {
-    for (const channel of this.#retiring) if (this.#events.idle(channel)) this.#close(channel);
+    this.#closeIdle();
     const slots = [...this.#targets.keys()];
     for (let i = 0; i < Math.min(slots.length, tendAtOnce); i++) {
       const slot = slots[this.#nextTended++ % slots.length]!;
       const enough = this.#counts[slot]! >= ports;
       if (this.#open(slot) && enough) this.#retireOne(slot);
     }
+  }
+
+  #closeIdle(): void {
+    for (const channel of this.#retiring) if (this.#events.idle(channel)) this.#close(channel);
   }
 
   #open(slot: number): boolean {

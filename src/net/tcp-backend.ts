@@ -157,9 +157,18 @@ export class TcpBackend {
   /** The channel for the next query: the least busy connection, or a new one; −1 when none can be had. */
   pick(): number {
     let best: BackendConnection | undefined;
+    let quiet = true;
+    const now = this.#clock();
     for (const connection of this.#connections) {
-      if (connection.free && (best === undefined || connection.waiting < best.waiting)) best = connection;
+      if (!connection.free) continue;
+      // One that has let a query wait this long is about to be given up: a last resort.
+      const mute = connection.silent(now, this.backend.timeout / 2);
+      if (best === undefined || (mute === quiet ? connection.waiting < best.waiting : quiet)) {
+        best = connection;
+        quiet = mute;
+      }
     }
+    if (quiet) return this.#open() ?? best?.channel ?? -1;
     if (best && (best.waiting < busy || this.#connections.length >= maxConnections)) return best.channel;
     return this.#open() ?? best?.channel ?? -1;
   }
