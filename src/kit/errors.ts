@@ -53,7 +53,8 @@ export const errorTable = {
   },
   USER_UNKNOWN: {
     message: 'cannot run as user {user}: {reason}',
-    remedy: 'Create the user (`useradd --system {user}`) or correct `user:`.',
+    remedy:
+      'Name a user (and `group:`) that exists: `useradd --system NAME` makes one. Only a process started as root may change to another.',
     exit: exitCodes.permission,
   },
   ENGINE_UNAVAILABLE: {
@@ -104,7 +105,8 @@ export const errorTable = {
   },
   WORKER_SILENT: {
     message: 'worker {worker} did not answer `{request}` within {seconds} s',
-    remedy: 'Nothing was changed. Try again; if it happens again, restart Chorus and report the log.',
+    remedy:
+      'A reload that met it has changed nothing. If it happens again, restart Chorus and report the log.',
     exit: exitCodes.software,
   },
   BACKENDS_FULL: {
