@@ -1,19 +1,17 @@
 /** A packet worker: a thread with a front and the batch engine. Entry file of a Worker; speaks protocol.ts. */
 import { randomFillSync } from 'node:crypto';
 import { parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads';
-import { Board } from '#balance/board.ts';
-import { Cache } from '#cache/cache.ts';
 import { BatchEngine, batchArenaBytes } from '#engine/batch.ts';
 import { Entropy } from '#front/entropy.ts';
-import { Front } from '#front/front.ts';
+import type { Front } from '#front/front.ts';
 import { inFlightArenaBytes } from '#front/inflight.ts';
 import { makeArena } from '#kit/arena.ts';
-import { ChorusError, reasonOf } from '#kit/errors.ts';
 import { now as monotonic } from '#net/clock.ts';
 import { loadLibc, preferHugePages } from '#net/libc.ts';
 import { formatEndpoint } from '#net/sockaddr.ts';
 import type { FromWorker, Granted, ListenAddress, ToWorker, WorkerPlan, WorkerStart } from './protocol.ts';
-import { frontRow, netRow } from './rows.ts';
+import { netRow } from './rows.ts';
+import { makeFront, refusal } from './worker-front.ts';
 
 const port = parentPort;
 if (!port) throw new Error('packet-worker.ts is the entry file of a worker thread');
@@ -77,9 +75,7 @@ function prepare(plan: WorkerPlan): void {
     say({ kind: 'prepared', worker: start.worker, granted });
   } catch (thrown) {
     abort();
-    const error =
-      thrown instanceof ChorusError ? thrown : new ChorusError('INTERNAL', { reason: reasonOf(thrown) });
-    say({ kind: 'refused', worker: start.worker, code: error.code, details: error.details });
+    say(refusal(start.worker, thrown));
   }
 }
 
@@ -102,16 +98,7 @@ function commit(): void {
   const plan = next.plan;
   if (front) front.apply(plan);
   else {
-    front = new Front({
-      arena,
-      egress: engine,
-      board: new Board(start.workers, start.board),
-      worker: start.worker,
-      counters: frontRow(start.counters, start.worker),
-      cache: start.cache ? new Cache(start.cache, process.arch !== 'x64') : null,
-      entropy,
-      plan,
-    });
+    front = makeFront(start, arena, engine, entropy, plan);
     engine.drive(front);
   }
   engine.connect(

@@ -1,17 +1,15 @@
 /** A stream worker: a thread with a front and the loop engine. Entry file of a Worker; speaks protocol.ts. */
 import { randomFillSync } from 'node:crypto';
 import { parentPort, workerData } from 'node:worker_threads';
-import { Board } from '#balance/board.ts';
-import { Cache } from '#cache/cache.ts';
 import { LoopEngine, type LoopPlan, loopArenaBytes } from '#engine/loop.ts';
 import { Entropy } from '#front/entropy.ts';
-import { Front } from '#front/front.ts';
+import type { Front } from '#front/front.ts';
 import { inFlightArenaBytes } from '#front/inflight.ts';
 import { makeArena } from '#kit/arena.ts';
-import { ChorusError, reasonOf } from '#kit/errors.ts';
 import { now } from '#net/clock.ts';
 import type { FromWorker, ToWorker, WorkerPlan, WorkerStart } from './protocol.ts';
-import { frontRow, netRow } from './rows.ts';
+import { netRow } from './rows.ts';
+import { makeFront, refusal } from './worker-front.ts';
 
 const port = parentPort;
 if (!port) throw new Error('stream-worker.ts is the entry file of a worker thread');
@@ -46,9 +44,7 @@ async function prepare(plan: WorkerPlan): Promise<void> {
     prepared = plan;
     say({ kind: 'prepared', worker: start.worker, granted });
   } catch (thrown) {
-    const error =
-      thrown instanceof ChorusError ? thrown : new ChorusError('INTERNAL', { reason: reasonOf(thrown) });
-    say({ kind: 'refused', worker: start.worker, code: error.code, details: error.details });
+    say(refusal(start.worker, thrown));
   }
 }
 
@@ -58,16 +54,7 @@ function commit(): void {
   prepared = undefined;
   if (front) front.apply(plan);
   else {
-    front = new Front({
-      arena,
-      egress: engine,
-      board: new Board(start.workers, start.board),
-      worker: start.worker,
-      counters: frontRow(start.counters, start.worker),
-      cache: start.cache ? new Cache(start.cache, process.arch !== 'x64') : null,
-      entropy,
-      plan,
-    });
+    front = makeFront(start, arena, engine, entropy, plan);
     engine.drive(front);
   }
   engine.commit();
