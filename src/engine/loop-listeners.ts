@@ -1,7 +1,8 @@
 /** The listeners of the loop engine, in two steps: bound first, then put in force or closed again. */
 import { ChorusError, type ErrorCode, reasonOf } from '#kit/errors.ts';
+import { formatEndpoint } from '#net/address.ts';
 import { DatagramListener, type ListenerEvents } from '#net/dgram-listener.ts';
-import { formatEndpoint, type SocketAddress } from '#net/sockaddr.ts';
+import type { SocketAddress } from '#net/sockaddr.ts';
 import type { TcpListener, TcpServer } from '#net/tcp-server.ts';
 
 /**

@@ -1,7 +1,8 @@
 /** Opens the UDP sockets of the batch engine and says clearly why one cannot be had. */
 import { ChorusError } from '#kit/errors.ts';
+import { formatEndpoint } from '#net/address.ts';
 import { constants as c, errnos, type Libc } from '#net/libc.ts';
-import { formatEndpoint, readAddress, readPort, type SocketAddress, writeSockaddr } from '#net/sockaddr.ts';
+import { type SocketAddress, writeSockaddr } from '#net/sockaddr.ts';
 
 const scratch = new Uint8Array(new SharedArrayBuffer(256));
 const words = new Int32Array(scratch.buffer);
@@ -101,18 +102,4 @@ export function openBackendSocket(
     return -1;
   }
   return fd;
-}
-
-/** The port that the kernel bound a socket to. */
-export function boundPort(libc: Libc, fd: number): number {
-  words[0] = 28;
-  const at = libc.addressOf(scratch);
-  return libc.getsockname(fd, at + 64, at) === 0 ? readPort(scratch, 64) : 0;
-}
-
-/** The address that a socket is bound to, for messages. */
-export function boundAddress(libc: Libc, fd: number): string {
-  words[0] = 28;
-  const at = libc.addressOf(scratch);
-  return libc.getsockname(fd, at + 64, at) === 0 ? readAddress(scratch, 64) : '';
 }

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { AF_INET, AF_INET6, formatEndpoint, readAddress, readPort, writeSockaddr } from './sockaddr.ts';
+import { AF_INET, AF_INET6, readAddress, readPort, writeSockaddr } from './sockaddr.ts';
 
 test('an IPv4 sockaddr is laid out as Linux has it', () => {
   const u8 = new Uint8Array(40).fill(7);
@@ -28,9 +28,4 @@ test('every address survives the round trip', () => {
       assert.deepEqual(again, u8);
     }),
   );
-});
-
-test('endpoints are written with brackets for IPv6', () => {
-  assert.equal(formatEndpoint({ address: '::1', port: 53 }), '[::1]:53');
-  assert.equal(formatEndpoint({ address: '127.0.0.1', port: 53 }), '127.0.0.1:53');
 });

@@ -46,8 +46,3 @@ export function readAddress(u8: Uint8Array, at: number): string {
   const scope = u8[at + 24]! | (u8[at + 25]! << 8) | (u8[at + 26]! << 16) | (u8[at + 27]! << 24);
   return scope ? `${text}%${scope >>> 0}` : text;
 }
-
-/** `192.0.2.1:53`, `[2001:db8::1]:53`. */
-export function formatEndpoint({ address, port }: SocketAddress): string {
-  return address.includes(':') ? `[${address}]:${port}` : `${address}:${port}`;
-}

@@ -1,5 +1,5 @@
 /** Listeners: what the kernel granted to them and dropped. */
-import { formatEndpoint } from '#net/sockaddr.ts';
+import { formatEndpoint } from '#net/address.ts';
 import type { MetricFamily } from '../families.ts';
 import { dropsAt } from '../kernel.ts';
 import type { MetricSource } from '../source.ts';
