@@ -37,6 +37,7 @@ export function plainOf(snapshot: Snapshot): PlainMapping {
     'udp-size': snapshot.udpSize,
     'receive-buffer': formatSize(snapshot.receiveBuffer),
     'ports-per-backend': snapshot.portsPerBackend,
+    coalesce: snapshot.coalesce ? 'on' : 'off',
     tcp: {
       idle: formatDuration(tcp.idle),
       connections: tcp.connections,

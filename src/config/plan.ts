@@ -14,17 +14,19 @@ export type SnapshotWorkerPlan = {
   readonly listeners: readonly Endpoint[];
   readonly receiveBuffer: number;
   readonly portsPerBackend: number;
+  readonly coalesce: boolean;
   readonly streamLimits: SnapshotTcp;
 };
 
 /** A worker's view of a snapshot. `generation` counts the snapshots from 1. */
 export function workerPlan(snapshot: Snapshot, slotOf: SlotOf, generation: number): SnapshotWorkerPlan {
-  const { listen, receiveBuffer, portsPerBackend, tcp } = snapshot;
+  const { listen, receiveBuffer, portsPerBackend, coalesce, tcp } = snapshot;
   return {
     plan: frontPlan(snapshot, slotOf, generation),
     listeners: listen,
     receiveBuffer,
     portsPerBackend,
+    coalesce,
     streamLimits: tcp,
   };
 }

@@ -89,6 +89,7 @@ export const configSchema = section('a mapping of options', {
   'udp-size': frontOptions['udp-size'],
   'receive-buffer': netOptions['receive-buffer'],
   'ports-per-backend': netOptions['ports-per-backend'],
+  coalesce: netOptions.coalesce,
   tcp: netOptions.tcp,
   'drain-timeout': daemonOptions['drain-timeout'],
   log: daemonOptions.log,

@@ -77,6 +77,7 @@ export type Snapshot = {
   /** Bytes. */
   readonly receiveBuffer: number;
   readonly portsPerBackend: number;
+  readonly coalesce: boolean;
   readonly tcp: SnapshotTcp;
   /** ms. */
   readonly drainTimeout: number;
@@ -125,6 +126,7 @@ export function snapshotOf(config: Config, file: string, machine: Machine, maxWo
     udpSize: config['udp-size'],
     receiveBuffer: config['receive-buffer'],
     portsPerBackend: config['ports-per-backend'],
+    coalesce: config.coalesce,
     tcp: {
       idle: tcp.idle,
       connections: tcp.connections,

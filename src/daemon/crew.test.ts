@@ -22,6 +22,7 @@ const plan = (generation: number): WorkerPlan => ({
   listeners: [],
   receiveBuffer: 0,
   portsPerBackend: 1,
+  coalesce: true,
   streamLimits: { idle: 1, connections: 1, connectionsPerClient: 1, pipeline: 1, sendBuffer: 1 },
 });
 

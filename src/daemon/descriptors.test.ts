@@ -29,6 +29,7 @@ const plan: WorkerPlan = {
   listeners: [{ address: '192.0.2.9', port: 53 }],
   receiveBuffer: 0,
   portsPerBackend: 16,
+  coalesce: true,
   streamLimits: { idle: 1, connections: 4096, connectionsPerClient: 1, pipeline: 1, sendBuffer: 1 },
 };
 const world: DescriptorWorld = { engine: 'batch', workers: 3, api: true, limit: 1024 };

@@ -101,6 +101,7 @@ function commit(): void {
     front = makeFront(start, arena, engine, entropy, plan);
     engine.drive(front);
   }
+  engine.coalesce = next.coalesce;
   engine.connect(
     plan.pools.flatMap(pool => pool.backends),
     next.portsPerBackend,

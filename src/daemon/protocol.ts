@@ -46,6 +46,8 @@ export type WorkerPlan = {
   readonly receiveBuffer: number;
   /** Sockets, and so source ports, to each backend. */
   readonly portsPerBackend: number;
+  /** Batch engine: packets may gather under load. */
+  readonly coalesce: boolean;
   readonly streamLimits: StreamLimits;
 };
 

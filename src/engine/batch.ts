@@ -11,6 +11,7 @@ import { netCounters } from '#net/counters.ts';
 import { constants as c, epollData, errnos, type Libc, sizes } from '#net/libc.ts';
 import type { SocketAddress } from '#net/sockaddr.ts';
 import { Channels, channelBound } from './channels.ts';
+import { Coalescing } from './coalescing.ts';
 import { readPacketInfo, writePacketInfo } from './pktinfo.ts';
 import { isWildcard, type OpenSocket, openListener } from './sockets.ts';
 import { batch, controlBytes, packetStride, ReceiveVector, SendVector } from './vectors.ts';
@@ -74,6 +75,7 @@ export class BatchEngine implements Egress {
   readonly #epoll: number;
   readonly #events: number;
   readonly #event: number;
+  readonly #pause: number;
   readonly #fromClients: ReceiveVector;
   readonly #fromBackends: ReceiveVector;
   readonly #sockets: Channels;
@@ -96,6 +98,7 @@ export class BatchEngine implements Egress {
   #nextListener = 0;
   readonly #lengths = new Int32Array(batch);
   #front!: Front;
+  readonly #coalescing = new Coalescing();
   #chose = false;
   #ports = 16;
 
@@ -110,6 +113,7 @@ export class BatchEngine implements Egress {
     this.#doorbell = parts.doorbell;
     this.#events = parts.arena.reserve(events * 16);
     this.#event = parts.arena.reserve(64);
+    this.#pause = parts.arena.reserve(64);
     this.#fromClients = new ReceiveVector(parts.arena, this.#base, originStride);
     this.#fromBackends = new ReceiveVector(parts.arena, this.#base, 0);
     this.#replies = parts.arena.reserve(ring * replyStride);
@@ -182,6 +186,11 @@ export class BatchEngine implements Egress {
     listener.send.count = 0;
     this.#libc.close(listener.socket.fd);
     this.#listeners[index] = undefined;
+  }
+
+  /** Whether packets may gather for up to 0.3 ms under load. */
+  set coalesce(on: boolean) {
+    this.#coalescing.on = on;
   }
 
   /** Has `ports` sockets to each of these backends, and to no others. */
@@ -394,8 +403,19 @@ export class BatchEngine implements Egress {
     const libc = this.#libc;
     const i32 = this.#i32;
     let nextTend = 0;
+    let packets = this.#counts[count.packets]!;
+    // Else the kernel may add 50 µs to each pause.
+    libc.prctl(c.PR_SET_TIMERSLACK, 1, 0, 0, 0);
     do {
       let now = this.#clock();
+      const got = this.#counts[count.packets]! - packets;
+      packets += got;
+      const pause = this.#brokenCount > 0 ? 0 : this.#coalescing.wait(now, packets, got);
+      if (pause > 0) {
+        i32[(this.#pause + 8) >> 2] = pause * 1e6;
+        libc.nanosleep(this.#base + this.#pause, 0);
+        now = this.#clock();
+      }
       const wait = this.#brokenCount > 0 ? 0 : Math.min(this.#front.deadline(), nextTend) - now;
       const ready = libc.epollWait(
         this.#epoll,

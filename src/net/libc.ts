@@ -52,6 +52,7 @@ export const constants = {
   EPOLL_CTL_ADD: 1,
   EPOLL_CTL_DEL: 2,
   MADV_HUGEPAGE: 14,
+  PR_SET_TIMERSLACK: 29,
   EFD_NONBLOCK: 0x800,
   EFD_CLOEXEC: 0x80000,
 } as const;
@@ -92,6 +93,8 @@ export type Libc = {
   write(fd: number, buffer: number, count: number): number;
   close(fd: number): number;
   madvise(address: number, length: number, advice: number): number;
+  nanosleep(request: number, remaining: number): number;
+  prctl(option: number, value: number, a: number, b: number, c: number): number;
 };
 
 /** Asks for huge pages under `memory`, where the system gives them: a lookup then costs one address translation less. */
@@ -135,6 +138,8 @@ export function loadLibc(): Libc {
     read: lib.func('int64_t read(int, intptr_t, size_t)'),
     write: lib.func('int64_t write(int, intptr_t, size_t)'),
     close: lib.func('int close(int)'),
+    nanosleep: lib.func('int nanosleep(intptr_t, intptr_t)'),
+    prctl: lib.func('int prctl(int, uint64_t, uint64_t, uint64_t, uint64_t)'),
     madvise: lib.func('int madvise(intptr_t, size_t, int)'),
   };
   return loaded;

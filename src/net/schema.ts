@@ -3,6 +3,7 @@ import {
   autoOr,
   choice,
   duration,
+  flag,
   list,
   option,
   parsed,
@@ -71,6 +72,10 @@ export const netOptions = {
     docs: 'Sockets, and so source ports, from each worker to each backend. A query leaves from one of them at random: more ports make forged answers harder.',
     default: 16,
     applies: 'restart',
+  }),
+  coalesce: option(flag(), {
+    docs: 'Under load, from 40,000 packets/s for each worker, UDP packets may gather for up to 0.3 ms, so that each system call moves more of them: less processor time for a little latency. `off`: none ever waits. For the batch engine.',
+    default: 'on',
   }),
   tcp: option(
     section('a mapping of limits for TCP', {

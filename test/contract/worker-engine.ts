@@ -34,6 +34,7 @@ function workerPlan(setup: EngineSetup, generation: number, slots: Map<string, n
     listeners: setup.listeners.map(({ address, port }) => ({ address, port })),
     receiveBuffer: 1 << 20,
     portsPerBackend: setup.portsPerBackend,
+    coalesce: true,
     streamLimits: {
       idle: 10_000,
       connections: 100,
