@@ -18,40 +18,40 @@ export const stateCode = {
 } as const satisfies Record<BackendState, number>;
 
 /** Backends that can be known at once, over all pools, including those that a reload just removed. */
-export const maxBackends = 512;
+export const maxBackends = 2048;
+
+const failures = { family: 'backend_failures_total', help: 'Failed queries to the backend, by kind.' };
+const blames = {
+  family: 'backend_blames_total',
+  help: 'Failures that were the backend’s own, by reason: another backend answered the same question well.',
+};
 
 /** What a worker counts for each backend. */
 export const backendCounters = defineCounters({
   queries: { family: 'backend_queries_total', help: 'Queries sent to the backend.' },
   answers: { family: 'backend_answers_total', help: 'Answers taken from the backend.' },
-  servfail: {
-    family: 'backend_failures_total',
-    labels: { kind: 'servfail' },
-    help: 'Failed queries to the backend, by kind.',
+  nxdomain: { family: 'backend_nxdomain_total', help: 'Answers NXDOMAIN among these.' },
+  servfail: { ...failures, labels: { kind: 'servfail' } },
+  refused: { ...failures, labels: { kind: 'refused' } },
+  timeout: { ...failures, labels: { kind: 'timeout' } },
+  network: { ...failures, labels: { kind: 'network' } },
+  malformed: { ...failures, labels: { kind: 'malformed' } },
+  blamedSilent: { ...blames, labels: { reason: 'silent' } },
+  blamedServfail: { ...blames, labels: { reason: 'servfail' } },
+  blamedRefused: { ...blames, labels: { reason: 'refused' } },
+  blamedMalformed: { ...blames, labels: { reason: 'malformed' } },
+  blamedNetwork: { ...blames, labels: { reason: 'network' } },
+  hedged: {
+    family: 'backend_hedges_total',
+    help: 'Queries also asked of another backend because this one took longer than usual.',
   },
-  refused: {
-    family: 'backend_failures_total',
-    labels: { kind: 'refused' },
-    help: 'Failed queries to the backend, by kind.',
-  },
-  timeout: {
-    family: 'backend_failures_total',
-    labels: { kind: 'timeout' },
-    help: 'Failed queries to the backend, by kind.',
-  },
-  network: {
-    family: 'backend_failures_total',
-    labels: { kind: 'network' },
-    help: 'Failed queries to the backend, by kind.',
-  },
-  malformed: {
-    family: 'backend_failures_total',
-    labels: { kind: 'malformed' },
-    help: 'Failed queries to the backend, by kind.',
+  late: {
+    family: 'backend_late_answers_total',
+    help: 'Answers that came when another backend had already answered.',
   },
   unexpected: {
     family: 'backend_unexpected_answers_total',
-    help: 'Answers dropped because no query in flight has their id and question: late, doubled or forged.',
+    help: 'Answers dropped because no query in flight has their id and question: doubled, forged or far too late.',
   },
   latencySum: { family: 'backend_latency_microseconds_total', help: 'Sum of the latencies of answers.' },
 });
@@ -65,7 +65,18 @@ export function latencyBound(bucket: number): number {
 }
 
 const intsPerSlot = 4; // state, health weight in thousandths, unused, unused
-const intsPerView = 2; // outstanding, latency average in µs
+/** Integers of a worker's view of a backend, and what they are. */
+export const viewField = {
+  size: 4,
+  /** Queries waiting for it. */
+  outstanding: 0,
+  /** Moving average of its latency, µs; 0: unknown. */
+  latency: 1,
+  /** Latency that 95% of its answers stay below, as a running estimate, µs; 0: unknown. */
+  p95: 2,
+  /** Queries in a row that were not answered within the hedge delay; 0 again with any answer. */
+  overdue: 3,
+} as const;
 
 /** Lays out the board in one SharedArrayBuffer for `workers` workers. */
 export class Board {
@@ -77,7 +88,7 @@ export class Board {
   readonly #doubles: Float64Array;
 
   constructor(workers: number, memory?: SharedArrayBuffer) {
-    const ints = maxBackends * intsPerSlot + workers * maxBackends * intsPerView;
+    const ints = maxBackends * intsPerSlot + workers * maxBackends * viewField.size;
     const doubles = workers * maxBackends * (backendCounters.size + latencyBuckets);
     this.memory = memory ?? new SharedArrayBuffer(ints * 4 + doubles * 8);
     this.workers = workers;
@@ -85,7 +96,7 @@ export class Board {
     this.#views = new Int32Array(
       this.memory,
       maxBackends * intsPerSlot * 4,
-      workers * maxBackends * intsPerView,
+      workers * maxBackends * viewField.size,
     );
     this.#doubles = new Float64Array(this.memory, ints * 4, doubles);
   }
@@ -108,9 +119,9 @@ export class Board {
     Atomics.store(this.shared, slot * intsPerSlot + 1, thousandths);
   }
 
-  /** One worker's Int32 pairs [outstanding, latency average in µs] by slot: index `slot * 2`. */
+  /** One worker's view by slot: index `slot * viewField.size + viewField.x`. */
   view(worker: number): Int32Array {
-    const size = maxBackends * intsPerView;
+    const size = maxBackends * viewField.size;
     return this.#views.subarray(worker * size, (worker + 1) * size);
   }
   /** One worker's counters by slot: index `slot * backendCounters.size + backendCounters.at.x`. */
@@ -127,7 +138,7 @@ export class Board {
   /** Forgets a slot's numbers in every row: when a slot is given to another backend. */
   clear(slot: number): void {
     for (let worker = 0; worker < this.workers; worker++) {
-      this.view(worker).fill(0, slot * intsPerView, (slot + 1) * intsPerView);
+      this.view(worker).fill(0, slot * viewField.size, (slot + 1) * viewField.size);
       this.counters(worker).fill(0, slot * backendCounters.size, (slot + 1) * backendCounters.size);
       this.histogram(worker).fill(0, slot * latencyBuckets, (slot + 1) * latencyBuckets);
     }

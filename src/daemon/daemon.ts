@@ -1,6 +1,7 @@
 /** The running service: makes the parts, joins them, starts and stops them in order. */
 import { randomInt } from 'node:crypto';
 import type { ApiServer } from '#api/server.ts';
+import { viewField } from '#balance/board.ts';
 import { loadConfigFile } from '#config/load.ts';
 import type { Snapshot } from '#config/snapshot.ts';
 import { warningsOf } from '#config/warnings.ts';
@@ -177,7 +178,7 @@ export class Daemon {
 
 /** Zeroes the queries in flight of a dead worker; its latencies stay as a first guess. */
 function forgetInFlight(view: Int32Array): void {
-  for (let at = 0; at < view.length; at += 2) view[at] = 0;
+  for (let at = 0; at < view.length; at += viewField.size) view[at + viewField.outstanding] = 0;
 }
 
 /** Fits plans to the descriptors that there are, and says so when they are too few. */

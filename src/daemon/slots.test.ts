@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { Board, backendCounters, maxBackends } from '#balance/board.ts';
+import { Board, backendCounters, maxBackends, viewField } from '#balance/board.ts';
 import { ChorusError } from '#kit/errors.ts';
 import { type BackendIdentity, backendKey, Slots } from './slots.ts';
 
@@ -46,13 +46,13 @@ test('a slot is not given away while queries to the old backend are in flight', 
   const first = slots.propose([backend('a')]);
   slots.commit(first);
   const slot = slotIn(first.slots, backend('a'))!;
-  board.view(1)[slot * 2] = 3;
+  board.view(1)[slot * viewField.size + viewField.outstanding] = 3;
   slots.commit(slots.propose([]));
   const second = slots.propose([backend('b')]);
   assert.notEqual(slotIn(second.slots, backend('b')), slot);
   slots.commit(second);
   assert.equal(slots.sweep(), 1);
-  board.view(1)[slot * 2] = 0;
+  board.view(1)[slot * viewField.size + viewField.outstanding] = 0;
   assert.equal(slots.sweep(), 0);
   assert.equal(board.state(slot), 'absent');
   const many = Array.from({ length: maxBackends - 1 }, (_, index) => backend(`c${index}`));
@@ -77,7 +77,7 @@ test('a backend that comes back while it leaves gets its slot again', () => {
   const first = slots.propose([backend('a')]);
   slots.commit(first);
   const slot = slotIn(first.slots, backend('a'))!;
-  board.view(0)[slot * 2] = 1;
+  board.view(0)[slot * viewField.size + viewField.outstanding] = 1;
   slots.commit(slots.propose([]));
   board.setState(slot, 'absent');
   slots.abort(slots.propose([backend('a')]));

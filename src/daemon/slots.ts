@@ -2,7 +2,7 @@
  * Which backend has which slot of the board. A backend keeps its slot across reloads as long as its pool, name, address
  * and port stay; a slot is given to another backend only after the last query of the one before has ended.
  */
-import { type Board, maxBackends } from '#balance/board.ts';
+import { type Board, maxBackends, viewField } from '#balance/board.ts';
 import { ChorusError } from '#kit/errors.ts';
 
 /** What makes a backend the same one. */
@@ -107,7 +107,8 @@ export class Slots {
 
   #outstanding(slot: number): number {
     let sum = 0;
-    for (let worker = 0; worker < this.#board.workers; worker++) sum += this.#board.view(worker)[slot * 2]!;
+    for (let worker = 0; worker < this.#board.workers; worker++)
+      sum += this.#board.view(worker)[slot * viewField.size + viewField.outstanding]!;
     return sum;
   }
 }

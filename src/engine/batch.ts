@@ -2,6 +2,7 @@
  * The batch engine: one thread that takes and gives UDP packets in batches through recvmmsg and sendmmsg, on memory that
  * never moves, and sleeps in epoll_wait. Between two sleeps it allocates nothing.
  */
+import { maxBackends } from '#balance/board.ts';
 import type { RandomInt } from '#balance/policy.ts';
 import type { Front } from '#front/front.ts';
 import type { PlanBackend } from '#front/plan.ts';
@@ -39,7 +40,7 @@ export const batchArenaBytes =
   2 * batch * (packetStride + 512) +
   ring * (replyStride + packetStride) +
   maxListeners * ring * 200 +
-  512 * batch * 96 +
+  maxBackends * batch * 96 +
   65_536;
 
 type Listener = {
@@ -83,11 +84,14 @@ export class BatchEngine implements Egress {
   /** Send vectors by listener index, kept when a listener closes: the arena takes nothing back. */
   readonly #replyVectors: SendVector[] = [];
   readonly #queryVectors = new Map<number, SendVector>();
-  readonly #querySlots: Int32Array = new Int32Array(512);
+  /** Slots for which a channel was chosen for the batch at hand. */
+  readonly #chosen: Int32Array = new Int32Array(maxBackends);
+  #chosenCount = 0;
+  readonly #querySlots: Int32Array = new Int32Array(maxBackends);
   #querySlotCount = 0;
   /** Channel of each slot for the batch at hand; −1: not chosen yet. */
-  readonly #current: Int32Array = new Int32Array(512).fill(-1);
-  readonly #vectorOf: (SendVector | undefined)[] = new Array(512).fill(undefined);
+  readonly #current: Int32Array = new Int32Array(maxBackends).fill(-1);
+  readonly #vectorOf: (SendVector | undefined)[] = new Array(maxBackends).fill(undefined);
   readonly #replies: number;
   readonly #queries: number;
   #nextReply = 0;
@@ -99,7 +103,6 @@ export class BatchEngine implements Egress {
   readonly #lengths = new Int32Array(batch);
   #front!: Front;
   readonly #coalescing = new Coalescing();
-  #chose = false;
   #ports = 16;
 
   constructor(parts: BatchParts) {
@@ -233,7 +236,7 @@ export class BatchEngine implements Egress {
     if (current >= 0) return current;
     const channel = this.#sockets.choose(slot);
     this.#current[slot] = channel;
-    this.#chose = true;
+    this.#chosen[this.#chosenCount++ % maxBackends] = slot;
     return channel;
   }
 
@@ -337,8 +340,9 @@ export class BatchEngine implements Egress {
     if (this.#nextReply > 0) this.#sendReplies();
     if (this.#querySlotCount > 0) this.#sendQueries();
     // A channel that was chosen and not used is chosen anew in the next batch.
-    if (this.#chose) this.#current.fill(-1);
-    this.#chose = false;
+    if (this.#chosenCount > maxBackends) this.#current.fill(-1);
+    else for (let i = 0; i < this.#chosenCount; i++) this.#current[this.#chosen[i]!] = -1;
+    this.#chosenCount = 0;
   }
 
   #fromListener(index: number, now: number): void {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { backendCounters } from '#balance/board.ts';
+import { backendCounters, viewField } from '#balance/board.ts';
 import { cacheRules, pool, World } from '#test/sim/world.ts';
 import { decodeMessage, encodeMessage, type Message, query } from '#wire/message.ts';
 import { parseRecord } from '#wire/record.ts';
@@ -488,7 +488,7 @@ describe('backends', () => {
     world.front.apply(world.plan([pool(1, 5)], { generation: 2, cache: { ...cacheRules, failureTtl: 1 } }));
     world.answer(world.sent[0]!, { answers: [a('a.example.')] });
     assert.equal(world.last.answers.length, 1);
-    assert.equal(world.board.view(0)[slot * 2], 0);
+    assert.equal(world.board.view(0)[slot * viewField.size], 0);
     world.ask(query('b.example.', 'A'));
     assert.equal(world.lastSent.slot, 5);
     assert.equal(world.front.generation, 2);

@@ -1,5 +1,5 @@
 /** What one worker has seen of each backend: its rows on the board. */
-import { type Board, backendCounters, latencyBuckets } from '#balance/board.ts';
+import { type Board, backendCounters, latencyBuckets, viewField } from '#balance/board.ts';
 
 const seen = backendCounters.at;
 /** Weight of a new latency in the moving average: 1/8, as in RFC 6298 2. */
@@ -9,7 +9,7 @@ const latencyShift = 3;
 export type Trouble = 'servfail' | 'refused' | 'timeout' | 'network' | 'malformed' | 'unexpected';
 
 export class Ledger {
-  /** [outstanding, latency average in µs] by slot. */
+  /** viewField.size integers by slot. */
   readonly #view: Int32Array;
   readonly #counts: Float64Array;
   readonly #histogram: Float64Array;
@@ -22,7 +22,7 @@ export class Ledger {
 
   /** A query is outstanding from now on. */
   began(slot: number): void {
-    this.#view[slot * 2]!++;
+    this.#view[slot * viewField.size]!++;
   }
 
   /** A query goes to the backend, and is outstanding. */
@@ -33,7 +33,7 @@ export class Ledger {
 
   /** A query is outstanding no more, however it ended. */
   ended(slot: number): void {
-    this.#view[slot * 2]!--;
+    this.#view[slot * viewField.size]!--;
   }
 
   /** The backend answered, after `ms`. A failure, however fast, does not make it look fast. */
@@ -44,8 +44,9 @@ export class Ledger {
     this.#counts[at + seen.latencySum]! += us;
     this.#histogram[slot * latencyBuckets + latencyBucket(us)]!++;
     if (failure) return;
-    const average = this.#view[slot * 2 + 1]!;
-    this.#view[slot * 2 + 1] = average === 0 ? us : Math.max(1, average + ((us - average) >> latencyShift));
+    const average = this.#view[slot * viewField.size + viewField.latency]!;
+    this.#view[slot * viewField.size + viewField.latency] =
+      average === 0 ? us : Math.max(1, average + ((us - average) >> latencyShift));
   }
 
   /** Something was wrong. */

@@ -1,5 +1,5 @@
 /** A pool in one snapshot, as its policy sees it. */
-import { type Board, stateCode } from '#balance/board.ts';
+import { type Board, stateCode, viewField } from '#balance/board.ts';
 import type { Candidates, Policy, Question, RandomInt } from '#balance/policy.ts';
 import { makePolicy } from '#balance/registry.ts';
 import { maxInFlight } from './inflight.ts';
@@ -46,17 +46,17 @@ export class Pool implements Candidates {
       slot !== this.#excluded &&
       slot !== this.#excludedToo &&
       this.#weights[index]! > 0 &&
-      this.#view[slot * 2]! < this.#mostOutstanding
+      this.#view[slot * viewField.size]! < this.#mostOutstanding
     );
   }
   weight(index: number): number {
     return (this.#weights[index]! * this.#board.healthWeight(this.#slots[index]!)) / 1000;
   }
   outstanding(index: number): number {
-    return this.#view[this.#slots[index]! * 2]!;
+    return this.#view[this.#slots[index]! * viewField.size]!;
   }
   latency(index: number): number {
-    return this.#view[this.#slots[index]! * 2 + 1]!;
+    return this.#view[this.#slots[index]! * viewField.size + viewField.latency]!;
   }
   capacity(index: number): number {
     return this.#capacities[index]!;

@@ -1,5 +1,5 @@
 /** A made-up moment of a running front: for tests. */
-import { Board, backendCounters, latencyBuckets } from '#balance/board.ts';
+import { Board, backendCounters, latencyBuckets, viewField } from '#balance/board.ts';
 import { frontCounters } from '#front/counters.ts';
 import { netCounters } from '#net/counters.ts';
 import type { BackendReading, Reading } from './reading.ts';
@@ -44,7 +44,7 @@ export function someReading(change: Partial<Reading> = {}): Reading {
     board.counters(worker)[backendCounters.at.latencySum] = 1_500_000;
     board.histogram(worker)[10] = 60;
     board.histogram(worker)[latencyBuckets - 1] = 1;
-    board.view(worker)[0] = 4;
+    board.view(worker)[viewField.outstanding] = 4;
   }
   const rows = [new Float64Array(frontCounters.size), new Float64Array(frontCounters.size)];
   for (const row of rows) {

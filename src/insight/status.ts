@@ -2,7 +2,7 @@
  * The answer of GET /api/v1/status: the front at a glance. Names are part of the API: add, do not rename. Times of day
  * are ISO 8601 in UTC, durations and latencies in the unit that the name says.
  */
-import { type BackendState, backendCounters } from '#balance/board.ts';
+import { type BackendState, backendCounters, viewField } from '#balance/board.ts';
 import type { Family } from '#health/targets.ts';
 import { dropsAt } from './kernel.ts';
 import { percentile } from './latency.ts';
@@ -201,7 +201,8 @@ function backendStatus(reading: Reading, backend: BackendReading, rates: Rates):
     return sum;
   };
   let outstanding = 0;
-  for (let worker = 0; worker < board.workers; worker++) outstanding += board.view(worker)[slot * 2]!;
+  for (let worker = 0; worker < board.workers; worker++)
+    outstanding += board.view(worker)[slot * viewField.size + viewField.outstanding]!;
   const recent = rates.backend(backend.pool, backend.backend);
   return {
     name: backend.backend,

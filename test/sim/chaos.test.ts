@@ -5,7 +5,7 @@
  */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { backendStates } from '#balance/board.ts';
+import { backendStates, viewField } from '#balance/board.ts';
 import { policyNames } from '#balance/registry.ts';
 import { decodeMessage, encodeMessage, type Message, query } from '#wire/message.ts';
 import { parseRecord } from '#wire/record.ts';
@@ -103,7 +103,11 @@ function incident(seed: number): void {
   assert.equal(world.front.inFlight, 0);
   assert.equal(world.front.deadline(), Infinity);
   for (let slot = 0; slot < 8; slot++)
-    assert.equal(world.board.view(0)[slot * 2], 0, 'nothing counts as outstanding');
+    assert.equal(
+      world.board.view(0)[slot * viewField.size + viewField.outstanding],
+      0,
+      'nothing counts as outstanding',
+    );
 }
 
 test('each client gets one right answer in time, through 60 incidents', () => {

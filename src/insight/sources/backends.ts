@@ -1,5 +1,5 @@
 /** Backends: what the workers count of each, and what health says. */
-import { backendCounters, backendStates, latencyBound, latencyBuckets } from '#balance/board.ts';
+import { backendCounters, backendStates, latencyBound, latencyBuckets, viewField } from '#balance/board.ts';
 import { serves } from '#health/judge.ts';
 import type { MetricFamily } from '../families.ts';
 import { slotHistogram } from '../latency.ts';
@@ -65,7 +65,7 @@ export const backendSource: MetricSource = {
       for (const name of shownStates) samples.set(state, [...labels, name], backend.state === name ? 1 : 0);
       samples.set(serving, labels, serves(backend.state) ? 1 : 0);
       let waiting = 0;
-      for (const view of views) waiting += view[slot * 2]!;
+      for (const view of views) waiting += view[slot * viewField.size + viewField.outstanding]!;
       samples.set(outstanding, labels, waiting);
       samples.set(weight, labels, (backend.weight * board.healthWeight(slot)) / 1000);
     }
