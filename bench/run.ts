@@ -20,6 +20,7 @@ type Flags = {
   seconds?: number;
   soak?: number;
   only?: string[];
+  parts?: string[];
   pin?: true;
   out?: string;
   render?: true;
@@ -50,6 +51,11 @@ const program = new Command('bench')
     `Measures Chorus and its rivals side by side. Cases: ${cases.map(({ name }) => name).join(', ')}`,
   )
   .option('--only <cases>', 'these cases, separated by commas', caseNames)
+  .option(
+    '--parts <names>',
+    'of cases with parts, such as faults, those that begin so (results as with --quick)',
+    value => value.split(','),
+  )
   .option('--rounds <n>', 'how often each server is measured, in turn (5)', count)
   .option('--seconds <n>', 'how long one measurement lasts (4)', duration)
   .option('--soak <time>', 'how long the soak lasts (90s)', duration)
@@ -63,8 +69,10 @@ const options: Options = {
   rounds: flags.rounds ?? (flags.quick ? 1 : 5),
   seconds: flags.seconds ?? (flags.quick ? 1 : 4),
   soak: flags.soak ?? (flags.quick ? 6 : 90),
+  ...(flags.quick ? { quick: true } : {}),
+  ...(flags.parts ? { parts: flags.parts } : {}),
 };
-const resultsDir = flags.out ?? join(flags.quick ? outDir : benchDir, 'results');
+const resultsDir = flags.out ?? join(flags.quick || flags.parts ? outDir : benchDir, 'results');
 const say = (text: string) => console.log(text);
 
 /** Writes the pages and pictures of whatever results there are. */

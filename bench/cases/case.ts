@@ -8,6 +8,10 @@ export type Options = {
   readonly seconds: number;
   /** How long the soak lasts, in seconds. */
   readonly soak: number;
+  /** Only to see that all runs. */
+  readonly quick?: true;
+  /** Of cases that have parts, only those whose name begins so. */
+  readonly parts?: readonly string[];
 };
 
 /** A figure that is measured; the first of a case is drawn. */
@@ -22,6 +26,8 @@ export type Metric = {
 export type Row = {
   readonly name: string;
   readonly label: string;
+  /** What was done to it, where a case does several things: rows of one group stand together. */
+  readonly group?: string;
   readonly values: Record<string, number[]>;
   /** Why it was not measured, or not to the end. */
   failed?: string;
@@ -47,6 +53,8 @@ export type Outcome = {
   /** The row that ratios are taken to, if there are any. */
   readonly reference?: string;
   readonly series?: readonly Series[];
+  /** How long it was measured, where that is not rounds of seconds. */
+  readonly span?: string;
 };
 
 export type Case = {

@@ -2,12 +2,14 @@
 import { burst } from './burst.ts';
 import { cached } from './cached.ts';
 import type { Case } from './case.ts';
+import { faults } from './faults.ts';
 import { forwarded } from './forwarded.ts';
 import { loop } from './loop.ts';
 import { memory } from './memory.ts';
 import { openLoopCached, openLoopForwarded } from './open-loop.ts';
 import { soak } from './soak.ts';
 import { start } from './start.ts';
+import { storm } from './storm.ts';
 import { workers } from './workers.ts';
 
 export const cases: readonly Case[] = [
@@ -21,4 +23,6 @@ export const cases: readonly Case[] = [
   soak,
   loop,
   start,
+  faults,
+  storm,
 ];

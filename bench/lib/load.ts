@@ -75,7 +75,16 @@ export async function dnsperf(
 export type Pace = {
   sent: number;
   received: number;
+  /** Answers with another code than NOERROR. */
   failed: number;
+  /** NOERROR with other content than each name has. */
+  wrong: number;
+  /** Answers to nobody, or to one that had his. */
+  unexpected: number;
+  /** Answers that took more than 1 s. */
+  slow: number;
+  /** Answers by response code. */
+  codes: number[];
   p50: number;
   p99: number;
   p999: number;
@@ -84,14 +93,33 @@ export type Pace = {
   late999: number;
 };
 
-/** native/pace.c: open loop with `rate`, else closed loop with 200 in flight. `names` 0: every name is new. */
-export async function pace(
-  port: number,
-  options: { seconds: number; rate?: number; names?: number; first?: number },
-): Promise<Pace> {
-  const args = ['-p', port, '-l', options.seconds, '-n', options.names ?? 0, '-f', options.first ?? 0];
-  if (options.rate) args.push('-r', options.rate);
-  const text = await run('load', join(binDir, 'pace'), args.map(String), options.seconds + 15);
+export type PaceOptions = {
+  readonly seconds: number;
+  /** Queries a second in an open loop; left out: a closed loop with 200 in flight. */
+  readonly rate?: number;
+  /** 0: every name is new. */
+  readonly names?: number;
+  /** The number of the first name. */
+  readonly first?: number;
+  /** Five letters; `bench` when left out. */
+  readonly zone?: string;
+  /** Numbers that look random. */
+  readonly scrambled?: true;
+  /** Each so-many-th query asks a name that is new, from this number on. */
+  readonly fresh?: { readonly every: number; readonly from: number };
+  /** What takes longer, in seconds, is lost. Left out: what comes within 2 s of the end is not. */
+  readonly patience?: number;
+};
+
+/** native/pace.c. */
+export async function pace(port: number, options: PaceOptions): Promise<Pace> {
+  const { seconds, rate, names = 0, first = 0, zone = 'bench', scrambled, fresh, patience } = options;
+  const args = ['-p', port, '-l', seconds, '-n', names, '-f', first, '-z', zone];
+  if (rate) args.push('-r', rate);
+  if (scrambled) args.push('-x');
+  if (fresh) args.push('-e', `${fresh.every}:${fresh.from}`);
+  if (patience) args.push('-g', patience);
+  const text = await run('load', join(binDir, 'pace'), args.map(String), seconds + 15);
   const result: Pace = JSON.parse(text);
   if (result.received === 0) throw new Error('no query was answered');
   return result;

@@ -29,15 +29,24 @@ export function caseTable({ outcome }: Result): string {
   const { metrics, rows, reference } = outcome;
   const first = metrics[0]!;
   const against = rows.find(row => row.name === reference);
+  const grouped = rows.some(({ group }) => group);
   const head = metrics.map(metric => (metric.unit ? `${metric.label}, ${metric.unit}` : metric.label));
-  const body = rows.map(row => {
+  const body = rows.map((row, index) => {
     const cells = metrics.map(metric => cell(row, metric, metric === first));
     const mine = row.values[first.key];
     const theirs = against?.values[first.key];
     const ratio = mine && theirs ? pairedRatio(mine, theirs) : Number.NaN;
-    return [row.label, cells[0]!, ...(against ? [format(ratio, 2)] : []), ...cells.slice(1)];
+    const group = row.group === rows[index - 1]?.group ? '' : (row.group ?? '');
+    return [
+      ...(grouped ? [group] : []),
+      row.label,
+      cells[0]!,
+      ...(against ? [format(ratio, 2)] : []),
+      ...cells.slice(1),
+    ];
   });
-  return table(['', head[0]!, ...(against ? [`× ${against.label}`] : []), ...head.slice(1)], body);
+  const leading = [...(grouped ? [''] : []), '', head[0]!];
+  return table([...leading, ...(against ? [`× ${against.label}`] : []), ...head.slice(1)], body);
 }
 
 function goalRow(result: Result): string[][] {
@@ -61,14 +70,14 @@ export function page(results: readonly Result[]): string {
     const { machine, options } = result;
     const failures = result.outcome.rows
       .filter(row => row.failed)
-      .map(row => `- ${row.label}: ${row.failed?.replace(/\s+/g, ' ')}`);
+      .map(row => `- ${row.group ? `${row.group}: ` : ''}${row.label}: ${row.failed?.replace(/\s+/g, ' ')}`);
     return [
       `## <a id="${result.name}"></a>${result.title}`,
       result.about,
       `![${result.title}](${result.name}.svg)`,
       caseTable(result),
       ...(failures.length ? [`Not measured, or not to the end:\n${failures.join('\n')}`] : []),
-      `${result.measured}, commit ${result.commit}; ${options.rounds} × ${options.seconds} s; ${machine.cores} × ` +
+      `${result.measured}, commit ${result.commit}; ${result.outcome.span ?? `${options.rounds} × ${options.seconds} s`}; ${machine.cores} × ` +
         `${machine.processor}, Linux ${machine.kernel}${result.pinned ? ', pinned' : ''}; load before ${format(result.loadBefore, 1)}.`,
     ].join('\n\n');
   });

@@ -1,5 +1,6 @@
 /** Processes of a benchmark: started, measured by /proc, and stopped by their own id, whatever happens. */
 import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { closeSync, openSync, readdirSync, readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 
@@ -18,7 +19,14 @@ function withPin(role: Role, command: string, args: readonly string[]): [string,
   return pinned ? ['taskset', ['-c', role === 'server' ? '0' : '1', command, ...args]] : [command, [...args]];
 }
 
-export type Started = { readonly pid: number; readonly exited: () => boolean; stop(): Promise<void> };
+export type Started = {
+  readonly pid: number;
+  readonly exited: () => boolean;
+  /** Asks it to end, and kills it when it does not. */
+  stop(): Promise<void>;
+  /** Kills it at once and waits until it is gone. */
+  kill(): Promise<void>;
+};
 
 /** Starts a process whose output goes to the file `log`. It ends with `stop`, or at the latest when this one does. */
 export function start(
@@ -49,6 +57,12 @@ export function start(
       if (await gone(4000)) return;
       child.kill('SIGKILL');
       await gone(1000);
+    },
+    async kill() {
+      if (exited()) return;
+      const gone = once(child, 'exit');
+      child.kill('SIGKILL');
+      await gone;
     },
   };
 }

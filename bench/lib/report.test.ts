@@ -104,3 +104,31 @@ it('draws figures that are all zero, lines, and nothing for nothing', () => {
   assert.doesNotMatch(lines('T', [{ label: 'A', unit: 'MiB', points }]), /NaN|Infinity/);
   assert.equal(picture('T', { ...outcome, rows: [rows[2]!] }), undefined);
 });
+
+it('sets rows of groups apart in the table, and draws them as a grid', () => {
+  const grouped = ['quiet', 'silent & gone'].flatMap(group =>
+    rows.map(row => ({ ...row, group, values: row.failed ? {} : { cpu: [group === 'quiet' ? 0 : 1500] } })),
+  );
+  const [cpu] = outcome.metrics;
+  const both = { ...outcome, metrics: [cpu!], rows: grouped, reference: 'none', goals: [] };
+  assert.equal(
+    caseTable({ ...result, outcome: both })
+      .split('\n')
+      .slice(0, 6)
+      .join('\n'),
+    [
+      '|  |  | CPU per query, µs |',
+      '|---|--:|--:|',
+      '| quiet | Chorus <a&b> | 0.0 |',
+      '|  | Rival | 0.0 |',
+      '|  | Broken | – |',
+      '| silent & gone | Chorus <a&b> | 1,500.0 |',
+    ].join('\n'),
+  );
+  const drawn = picture('T', both) ?? '';
+  assert.equal(drawn.match(/rx="3"/g)?.length, 4);
+  assert.match(drawn, />1,500.0 µs</);
+  assert.match(drawn, />silent &amp; gone</);
+  assert.doesNotMatch(drawn, /NaN|Infinity|undefined/);
+  assert.match(page([{ ...result, outcome: { ...both, span: 'an hour' } }]), /commit abc; an hour;/);
+});

@@ -5,6 +5,7 @@ import { isAbsolute, join } from 'node:path';
 import { answererCommand } from '../subjects/answerer.ts';
 import type { Subject } from '../subjects/subject.ts';
 import { outDir } from './build.ts';
+import { Farm } from './farm.ts';
 import { firstAnswer, freePort } from './ports.ts';
 import { childrenOf, cpuTime, residentSize, type Started, start } from './process.ts';
 
@@ -24,7 +25,15 @@ export type Server = {
 /** Backends of native/answer.c. */
 export type Answerers = { readonly ports: readonly number[]; answered(): number };
 
-export type LaunchOptions = { cache: boolean; entries?: number; pollInterval?: number };
+export type LaunchOptions = {
+  cache: boolean;
+  entries?: number;
+  pollInterval?: number;
+  /** Ports of the backends; the stage's two answerers when left out. */
+  backends?: readonly number[];
+  /** Health checks as they come with the server; else they are rare. */
+  usualChecks?: true;
+};
 
 /** How many answers a cache is to hold when a case does not say. */
 const usualEntries = 100_000;
@@ -32,6 +41,7 @@ const usualEntries = 100_000;
 export class Stage {
   readonly #name: string;
   readonly #started: Started[] = [];
+  readonly #farms: Farm[] = [];
   #answerers: Answerers | undefined;
   #launches = 0;
 
@@ -42,7 +52,7 @@ export class Stage {
   /** The two backends of this stage, with TTL one day; started when first asked for. */
   async answerers(): Promise<Answerers> {
     if (this.#answerers) return this.#answerers;
-    const folder = this.#folder('answerers');
+    const folder = this.folder('answerers');
     const ports = [await freePort(), await freePort()];
     const counters = ports.map(port => join(folder, `count-${port}`));
     for (const [index, port] of ports.entries()) {
@@ -56,15 +66,23 @@ export class Stage {
     return this.#answerers;
   }
 
+  /** So many further backends that can be made ill, with TTL one day. */
+  async farm(count: number): Promise<Farm> {
+    const farm = await Farm.start(count, 86_400, this.folder(`farm-${this.#farms.length + 1}`));
+    this.#farms.push(farm);
+    return farm;
+  }
+
   /** Starts a server and waits for its first answer. Throws, with the beginning of its log, when there is none. */
   async launch(subject: Subject, options: LaunchOptions): Promise<Server> {
     const absent = missing(subject);
     if (absent) throw new Error(absent);
-    const { ports: backends } = await this.answerers();
-    const folder = this.#folder(`${subject.name}-${++this.#launches}`);
+    const backends = options.backends ?? (await this.answerers()).ports;
+    const folder = this.folder(`${subject.name}-${++this.#launches}`);
     const port = await freePort();
-    const { cache, entries = usualEntries } = options;
-    const { command, args, files = {} } = subject.command({ port, backends, cache, entries, folder });
+    const { cache, entries = usualEntries, usualChecks = false } = options;
+    const setting = { port, backends, cache, entries, usualChecks, folder };
+    const { command, args, files = {} } = subject.command(setting);
     for (const [name, text] of Object.entries(files)) writeFileSync(join(folder, name), text);
     const log = join(folder, 'log');
     const since = performance.now();
@@ -87,10 +105,11 @@ export class Stage {
 
   /** Stops everything. */
   async clear(): Promise<void> {
-    await Promise.all(this.#started.map(started => started.stop()));
+    await Promise.all([...this.#started, ...this.#farms].map(started => started.stop()));
   }
 
-  #folder(name: string): string {
+  /** An empty folder of that name for logs and state of this stage. */
+  folder(name: string): string {
     const folder = join(outDir, this.#name, name);
     rmSync(folder, { recursive: true, force: true });
     mkdirSync(folder, { recursive: true });

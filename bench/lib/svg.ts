@@ -1,4 +1,4 @@
-/** Pictures of results: bars with spread, and lines. */
+/** Pictures of results: bars with spread, lines, and grids. */
 import type { Metric, Outcome, Row, Series } from '../cases/case.ts';
 import { format } from './markdown.ts';
 import { type Spread, spread } from './stats.ts';
@@ -12,6 +12,8 @@ const ink = '#1f2933';
 const faint = '#d9dee3';
 const ours = '#0b7285';
 const others = '#98a2ad';
+const well = '#d3f0e0';
+const unwell = ['#fdecc8', '#fbc98e', '#f49b6c', '#e2664f'];
 
 function text(x: number, y: number, content: string, extra = ''): string {
   const safe = content.replaceAll('&', '&amp;').replaceAll('<', '&lt;');
@@ -97,6 +99,50 @@ export function lines(title: string, series: readonly Series[]): string {
   return frame(height, title, series[0]?.unit ?? '', [...grid, ...drawn]);
 }
 
+/**
+ * A field for each group and server with the first figure, and small below it the second. The more the first is over
+ * `bound`, by powers of ten, the redder.
+ */
+export function grid(
+  title: string,
+  [first, second]: readonly Metric[],
+  rows: readonly Row[],
+  bound: number,
+): string {
+  const groups = [...new Set(rows.map(({ group = '' }) => group))];
+  const labels = [...new Set(rows.map(({ label }) => label))];
+  const fieldWidth = (width - left - 16) / labels.length;
+  const fieldHeight = 38;
+  const x = (index: number) => left + index * fieldWidth;
+  const y = (index: number) => top + 24 + index * fieldHeight;
+  const heads = labels.map((label, index) =>
+    text(x(index) + fieldWidth / 2, top + 12, label, 'text-anchor="middle" font-size="12" font-weight="600"'),
+  );
+  const sides = groups.map((group, index) =>
+    text(left - 10, y(index) + fieldHeight / 2 + 4, group, 'text-anchor="end"'),
+  );
+  const fields = rows.flatMap(row => {
+    const [big, small] = [first, second].map(metric => metric && row.values[metric.key]?.[0]);
+    if (!first || typeof big !== 'number') return [];
+    const [atX, atY] = [x(labels.indexOf(row.label)), y(groups.indexOf(row.group ?? ''))];
+    const degree = big <= bound ? -1 : Math.floor(Math.log10(Math.max(1, big / (bound || 1))));
+    const colour = degree < 0 ? well : unwell[Math.min(degree, unwell.length - 1)];
+    const middle = `x="${(atX + fieldWidth / 2).toFixed(1)}" text-anchor="middle"`;
+    const figure = (metric: Metric, value: number) =>
+      `${format(value, metric.digits)}${metric.unit ? ` ${metric.unit}` : ''}`;
+    return [
+      `<rect x="${(atX + 1).toFixed(1)}" y="${atY + 1}" width="${(fieldWidth - 2).toFixed(1)}" height="${fieldHeight - 2}" rx="3" fill="${colour}"/>`,
+      `<text ${middle} y="${atY + 17}" font-weight="600">${figure(first, big)}</text>`,
+      second && typeof small === 'number'
+        ? `<text ${middle} y="${atY + 31}" font-size="11" fill="#52606d">${figure(second, small)}</text>`
+        : '',
+    ];
+  });
+  const subtitle = `${first?.label}${second ? `, and below ${second.label}` : ''}`;
+  const height = y(groups.length) + 16;
+  return frame(height, title, subtitle, [...heads, ...sides, ...fields.filter(Boolean)]);
+}
+
 /** 1, 2 or 5 times a power of ten, at least `least`. */
 function niceStep(least: number): number {
   const power = 10 ** Math.floor(Math.log10(least));
@@ -107,6 +153,8 @@ function niceStep(least: number): number {
 export function picture(title: string, outcome: Outcome): string | undefined {
   if (outcome.series?.length) return lines(title, outcome.series);
   const metric = outcome.metrics[0]!;
+  if (outcome.rows.some(({ group, values }) => group && values[metric.key]?.length))
+    return grid(title, outcome.metrics.slice(0, 2), outcome.rows, outcome.goals[0]?.bound ?? 0);
   return outcome.rows.some(row => row.values[metric.key]?.length)
     ? bars(title, metric, outcome.rows)
     : undefined;

@@ -1,4 +1,4 @@
-/* What the clients share: queries for numbered names, "xxxxxxxx.bench.test. A". */
+/* What the clients share: queries for numbered names, "xxxxxxxx.bench.test. A", or under another zone of five letters. */
 #ifndef QUERY_H
 #define QUERY_H
 #define _GNU_SOURCE
@@ -16,7 +16,9 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { query_bytes = 12 + 9 + 6 + 6 + 4, batch = 64, socket_buffer = 4 << 20 };
+enum { query_bytes = 12 + 9 + 6 + 6 + 4, batch = 64, socket_buffer = 4 << 20, zone_letters = 5 };
+
+static const char *zone = "bench";
 
 static inline void write_query(uint8_t *at, uint16_t id, uint32_t number) {
   static const uint8_t head[12] = {0, 0, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0};
@@ -28,6 +30,7 @@ static inline void write_query(uint8_t *at, uint16_t id, uint32_t number) {
   at[12] = 8;
   for (int i = 0; i < 8; i++) at[13 + i] = digits[number >> (28 - 4 * i) & 15];
   memcpy(at + 21, tail, 16);
+  memcpy(at + 22, zone, zone_letters);
 }
 
 static inline void fail(const char *what) {
@@ -51,5 +54,16 @@ static inline int64_t nanoseconds(void) {
   struct timespec t;
   clock_gettime(CLOCK_REALTIME, &t);
   return t.tv_sec * 1000000000LL + t.tv_nsec;
+}
+
+/* When the kernel took in a message, on a socket with SO_TIMESTAMPNS. */
+static inline int64_t arrival(struct msghdr *message) {
+  for (struct cmsghdr *c = CMSG_FIRSTHDR(message); c; c = CMSG_NXTHDR(message, c))
+    if (c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_TIMESTAMPNS) {
+      struct timespec t;
+      memcpy(&t, CMSG_DATA(c), sizeof t);
+      return t.tv_sec * 1000000000LL + t.tv_nsec;
+    }
+  return nanoseconds();
 }
 #endif

@@ -20,7 +20,7 @@ pools:
     policy: least-outstanding
     backends:
 ${backends.join('\n')}
-    probe: { name: check.bench.test, type: A, interval: 10s }
+    probe: { name: check.bench.test, type: A${setting.usualChecks ? '' : ', interval: 10s'} }
 `;
 }
 

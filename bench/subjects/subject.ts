@@ -10,6 +10,8 @@ export type Setting = {
   readonly cache: boolean;
   /** Answers that the cache is to hold. */
   readonly entries: number;
+  /** Whether health checks are as often as they come with the server, rather than each 10 s. */
+  readonly usualChecks: boolean;
   /** A folder of its own for configuration and state. */
   readonly folder: string;
 };
