@@ -1,13 +1,14 @@
 /** Answers and failures in shared memory: any number of threads look up and store at once. Layout: layout.ts. */
 import { fold } from '#kit/fold.ts';
-import type { AnswerScan, QueryScan } from '#wire/scan.ts';
+import { AnswerScan, type QueryScan } from '#wire/scan.ts';
 import {
   entry,
-  failureBit,
+  failureBytes,
   head,
   headerBytes,
   slot as inSlot,
   longestAnswer,
+  longestFailure,
   magic,
   page,
   pageBytes,
@@ -25,10 +26,34 @@ const flushWait = 1;
 
 /** Queries that `warm` takes at most. */
 export const maxWarm = 64;
+/** Pages that are looked through for what is stale, about. */
+const sampledPages = 256;
+
+/** While a stale answer stands in, its question is asked again so often at most (s): RFC 8767 5. */
+const recheck = 30;
+
+/** What the cache is told of the configuration, in seconds. */
+export type CacheRules = {
+  /** How long past its TTL an answer may stand in when no backend gives one (RFC 8767 5); 0: not at all. */
+  readonly staleFor: number;
+  /** TTL of the records of an answer that stands in (RFC 8767 4), above 0. */
+  readonly staleTtl: number;
+  /** How long the first failure of a question is kept (RFC 9520 3.2), at least 1. */
+  readonly failureTtl: number;
+  /** How long the last of many in a row is kept, at least `failureTtl`. */
+  readonly maxFailureTtl: number;
+};
+
+const defaultRules: CacheRules = { staleFor: 0, staleTtl: 30, failureTtl: 5, maxFailureTtl: 300 };
 
 export type CacheStats = {
   readonly memory: number;
+  /** Answers, stale ones too, and failures. */
   readonly entries: number;
+  /** Of these, failures. */
+  readonly failures: number;
+  /** Of these, answers past their TTL: an estimate where the memory is large. */
+  readonly stale: number;
   /** Bytes of live entries. */
   readonly bytes: number;
   readonly stores: number;
@@ -37,6 +62,15 @@ export type CacheStats = {
   /** Answers not kept because the page was busy. */
   readonly skipped: number;
 };
+
+const nxdomain = 3;
+/** Worth of what is in its time, at least. */
+const inTime = 2 ** 32;
+
+/** Bytes of the entry of an answer. */
+function sizeOf(length: number, scan: AnswerScan, query: QueryScan): number {
+  return (entry.answer + length + scan.ttlCount * 2 + query.ecsLength + 7) & ~7;
+}
 
 /** Where slot `slot` of the page at `base` lies. */
 function slotAt(base: number, slot: number): number {
@@ -52,6 +86,10 @@ export class Cache {
   hitPrefetch = false;
   /** Set by a hit: the answer is a kept failure. */
   hitFailure = false;
+  /** Set by a hit: the answer is past its TTL and stands in for one that no backend gives. */
+  hitStale = false;
+  /** Set by a hit: the answer is NXDOMAIN. */
+  hitNegative = false;
 
   readonly #u8: Uint8Array;
   readonly #i32: Int32Array;
@@ -60,6 +98,9 @@ export class Cache {
   // Reading the sequence once more must not overtake the reads before it: a plain atomic load does on arm64.
   readonly #strongRead: boolean;
   readonly #order = new Int32Array(slotsPerPage);
+  readonly #worth = new Float64Array(slotsPerPage);
+  readonly #failure = new AnswerScan();
+  #rules = defaultRules;
 
   /** The memory to give to a cache within `budget` bytes (at least one page). */
   static bytes(budget: number): number {
@@ -86,6 +127,11 @@ export class Cache {
     this.#pages = this.#i32[head.pages]!;
     this.seed = this.#i32[head.seed]!;
     this.#strongRead = strongRead;
+  }
+
+  /** Puts rules in force, for this view of the memory: each thread tells its own. What is kept stays. */
+  apply(rules: CacheRules): void {
+    this.#rules = rules;
   }
 
   /** Place in its page of the entry that slot `slot` holds. */
@@ -160,16 +206,47 @@ export class Cache {
   warmth = 0;
 
   /**
-   * Writes the answer to `query` (read from `u8`) at `to` in `u32`'s memory, its TTLs counted down to `now` (s, monotonic,
-   * the same clock in all threads): gives its length, or 0 for a miss. The id and the letter case of the name are those
-   * of the entry: the caller sets them. `to` is a multiple of 4; `room` bytes are there.
+   * Writes the answer to `query` (read from `u8`) at `to` in `u32`'s memory: gives its length, or 0 for a miss. `now` in s,
+   * monotonic, the same clock in all threads. `to` is a multiple of 4; `room` bytes are there. The id and the letter case of
+   * the name are those of the entry: the caller sets them.
+   *
+   * - An answer in its time: TTLs counted down.
+   * - Else, while a failure of the question is kept: an answer that may stand in (`hitStale`, its TTLs those of the rules),
+   *   or without one that failure (`hitFailure`). The question need not be asked again yet.
    */
   lookup(u8: Uint8Array, i32: Int32Array, query: QueryScan, now: number, to: number, room: number): number {
+    return this.#look(u8, i32, query, now, to, room, false);
+  }
+
+  /**
+   * As `lookup`, but gives answers only, and one that may stand in (`hitStale`) whether or not a failure is kept: for
+   * a question that no backend has answered (in time).
+   */
+  lookupStale(
+    u8: Uint8Array,
+    i32: Int32Array,
+    query: QueryScan,
+    now: number,
+    to: number,
+    room: number,
+  ): number {
+    return this.#look(u8, i32, query, now, to, room, true);
+  }
+
+  #look(
+    u8: Uint8Array,
+    i32: Int32Array,
+    query: QueryScan,
+    now: number,
+    to: number,
+    room: number,
+    stale: boolean,
+  ): number {
     const at = this.#pageOf(query.hash);
     for (let tries = 0; tries < readTries; tries++) {
       const sequence = Atomics.load(this.#i32, at >> 2);
       if (sequence & 1) continue;
-      const length = this.#read(at, u8, i32, query, now, to, room);
+      const length = this.#read(at, u8, i32, query, now, to, room, stale);
       if (this.#again(at) === sequence) return length;
     }
     return 0;
@@ -185,12 +262,18 @@ export class Cache {
     now: number,
     to: number,
     room: number,
+    stale: boolean,
   ): number {
     const mine = this.#u8;
     const words = this.#i32;
     const used = words[(at >> 2) + page.used]!;
     const hash = query.hash;
     const end = at + page.slots + Math.min(used, slotsPerPage) * slotBytes;
+    // Slots and places of what may be given if nothing in its time is found; 0: none.
+    let failure = 0;
+    let failurePlace = 0;
+    let old = 0;
+    let oldPlace = 0;
     for (let s = at + page.slots; s < end; s += slotBytes) {
       if (words[s >> 2] !== hash) continue;
       const place = this.#u16[(s + inSlot.place) >> 1]!;
@@ -199,43 +282,107 @@ export class Cache {
       if (!this.#matches(e, u8, query)) continue;
       const age = now - words[(e + entry.stored) >> 2]!;
       const ttl = words[(e + entry.ttl) >> 2]!;
-      if (age >= ttl || age < 0) return 0;
-      const length = this.#u16[(e + entry.length) >> 1]!;
-      const ttlCount = this.#u16[(e + entry.ttlCount) >> 1]!;
-      if (length > room || place + entry.answer + length + ttlCount * 2 > pageBytes) return 0;
-      const from = (e + entry.answer) >> 2;
-      const target = to >> 2;
-      const count = (length + 3) >> 2;
-      for (let i = 0; i < count; i++) i32[target + i] = words[from + i]!;
-      const ttls = e + entry.answer + length;
-      for (let i = 0; i < ttlCount; i++) {
-        const field = mine[ttls + i * 2]! | (mine[ttls + i * 2 + 1]! << 8);
-        if (field + 4 > length) return 0;
-        const f = to + field;
-        const left = ((u8[f]! << 24) | (u8[f + 1]! << 16) | (u8[f + 2]! << 8) | u8[f + 3]!) - age;
-        u8[f] = left >> 24;
-        u8[f + 1] = left >> 16;
-        u8[f + 2] = left >> 8;
-        u8[f + 3] = left;
+      if (age < 0) continue;
+      if (mine[s + inSlot.failures] !== 0) {
+        if (age >= ttl) continue;
+        failure = s;
+        failurePlace = place;
+      } else if (age < ttl) {
+        const length = this.#copy(e, place, u8, i32, to, room, age, 0);
+        const useAt = s + inSlot.use;
+        const use = mine[useAt]!;
+        this.hitFailure = false;
+        this.hitStale = false;
+        // In the last tenth of its time, asked for at least three times since it was last thought of, and not in vain.
+        this.hitPrefetch =
+          use >= 3 && ttl >= 10 && (ttl - age) * 10 <= ttl && !this.#fails(at, end, u8, query, now);
+        if (this.hitPrefetch) mine[useAt] = 0;
+        else if (use < 255) mine[useAt] = use + 1;
+        return length;
+      } else if (age - ttl < this.#rules.staleFor) {
+        old = s;
+        oldPlace = place;
       }
-      const opt = this.#u16[(e + entry.opt) >> 1]!;
-      this.hitOpt = opt & ~failureBit;
-      this.hitFailure = (opt & failureBit) !== 0;
-      const useAt = s + inSlot.use;
-      const use = mine[useAt]!;
-      // In the last tenth of its time, asked for at least three times since it was last thought of.
-      this.hitPrefetch = use >= 3 && ttl >= 10 && (ttl - age) * 10 <= ttl && !this.hitFailure;
-      if (this.hitPrefetch) mine[useAt] = 0;
-      else if (use < 255) mine[useAt] = use + 1;
-      return length;
     }
-    return 0;
+    if (failure !== 0) this.#used(failure);
+    this.hitPrefetch = false;
+    if (old !== 0 && (stale || failure !== 0)) {
+      this.hitFailure = false;
+      this.hitStale = true;
+      this.#used(old);
+      return this.#copy(at + oldPlace, oldPlace, u8, i32, to, room, 0, this.#rules.staleTtl);
+    }
+    if (stale || failure === 0) return 0;
+    this.hitFailure = true;
+    this.hitStale = false;
+    return this.#copy(at + failurePlace, failurePlace, u8, i32, to, room, 0, 0);
   }
 
   /**
-   * Keeps an answer of `length` bytes at `at` in `u8` for `ttl` seconds from `now`. `query` gives the key, and `name` where
-   * its name lies in `nameBytes` (the answer's own question may be in another case); `scan` is the answer's scan.
-   * `failure`: keeps it only where no good answer is being kept. Answers that do not fit are left alone.
+   * Copies the answer of the entry at `e`, its TTLs less `age`, or all `staleTtl` where that is not 0. Gives its length, 0
+   * when the page is torn.
+   */
+  #copy(
+    e: number,
+    place: number,
+    u8: Uint8Array,
+    i32: Int32Array,
+    to: number,
+    room: number,
+    age: number,
+    staleTtl: number,
+  ): number {
+    const mine = this.#u8;
+    const words = this.#i32;
+    const length = this.#u16[(e + entry.length) >> 1]!;
+    const ttlCount = this.#u16[(e + entry.ttlCount) >> 1]!;
+    if (length > room || place + entry.answer + length + ttlCount * 2 > pageBytes) return 0;
+    const from = (e + entry.answer) >> 2;
+    const target = to >> 2;
+    const count = (length + 3) >> 2;
+    for (let i = 0; i < count; i++) i32[target + i] = words[from + i]!;
+    const ttls = e + entry.answer + length;
+    for (let i = 0; i < ttlCount; i++) {
+      const field = mine[ttls + i * 2]! | (mine[ttls + i * 2 + 1]! << 8);
+      if (field + 4 > length) return 0;
+      const f = to + field;
+      const left =
+        staleTtl !== 0
+          ? staleTtl
+          : ((u8[f]! << 24) | (u8[f + 1]! << 16) | (u8[f + 2]! << 8) | u8[f + 3]!) - age;
+      u8[f] = left >> 24;
+      u8[f + 1] = left >> 16;
+      u8[f + 2] = left >> 8;
+      u8[f + 3] = left;
+    }
+    this.hitOpt = this.#u16[(e + entry.opt) >> 1]!;
+    this.hitNegative = (u8[to + 3]! & 15) === nxdomain;
+    return length;
+  }
+
+  /** Counts a use of what the slot at `s` holds. */
+  #used(s: number): void {
+    const use = this.#u8[s + inSlot.use]!;
+    if (use < 255) this.#u8[s + inSlot.use] = use + 1;
+  }
+
+  /** Whether the page, its slots ending at `end`, keeps a failure of the query: one more torn read. */
+  #fails(at: number, end: number, u8: Uint8Array, query: QueryScan, now: number): boolean {
+    for (let s = at + page.slots; s < end; s += slotBytes) {
+      if (this.#i32[s >> 2] !== query.hash || this.#u8[s + inSlot.failures] === 0) continue;
+      const place = this.#u16[(s + inSlot.place) >> 1]!;
+      if (place > pageBytes - entry.answer) return false;
+      if (this.#matches(at + place, u8, query) && !this.#isPast(at + place, now, 0)) return true;
+    }
+    return false;
+  }
+
+  /**
+   * Keeps an answer of `length` bytes at `at` in `u8` for `ttl` seconds from `now`, in place of all that is kept of its
+   * question. `query` gives the key, and its name lies in `queryBytes` (the answer's own question may be in another case); `scan`
+   * is the answer's scan. An answer that does not fit, or with a TTL of 0, is not kept but makes the cache forget the
+   * question all the same: it is newer than what was kept.
+   * `failure`: the answer is a failure, kept as by `storeFailure`.
    */
   store(
     u8: Uint8Array,
@@ -248,32 +395,111 @@ export class Cache {
     ttl: number,
     failure: boolean,
   ): void {
-    const size = (entry.answer + length + scan.ttlCount * 2 + query.ecsLength + 7) & ~7;
-    if (length > longestAnswer || ttl <= 0 || scan.nameLength !== query.nameLength) return;
+    if (scan.nameLength !== query.nameLength) return;
+    if (failure) {
+      this.#keepFailure(u8, at, length, scan, query, queryBytes, now);
+      return;
+    }
     const words = this.#i32;
     const base = this.#pageOf(query.hash);
+    const fits = length <= longestAnswer && ttl > 0;
+    if (!fits && !this.#mayHold(base, query.hash)) return;
     const sequence = this.#lock(base);
     if (sequence < 0) {
       Atomics.add(words, head.skipped, 1);
       return;
     }
     let use = 0;
-    for (let slot = 0; slot < words[(base >> 2) + page.used]!; slot++) {
-      if (words[slotAt(base, slot) >> 2] !== query.hash) continue;
+    for (let slot = words[(base >> 2) + page.used]! - 1; slot >= 0; slot--) {
+      const s = slotAt(base, slot);
+      if (words[s >> 2] !== query.hash) continue;
+      if (!this.#matches(base + this.#placeOf(base, slot), queryBytes, query)) continue;
+      if (this.#u8[s + inSlot.failures] === 0) use = this.#u8[s + inSlot.use]!;
+      this.#remove(base, slot);
+    }
+    if (fits) {
+      const size = sizeOf(length, scan, query);
+      this.#makeRoom(base, size, true, query.hash, now);
+      this.#write(base, size, u8, at, length, scan, query, queryBytes, now, ttl, 0, use);
+      Atomics.add(words, head.stores, 1);
+    }
+    this.#unlock(base, sequence);
+  }
+
+  /**
+   * Keeps a failure of `query` from `now` on, beside an answer to it: a SERVFAIL message of `length` bytes at `at` in `u8`
+   * that repeats the question, its OPT at offset `optAt` (0: none). The name of `query` lies in `queryBytes`. Gives how long
+   * it is kept (s): `failureTtl`, doubled with each failure in a row up to `maxFailureTtl` (RFC 9520 3.2), and at
+   * least 30 s where an answer can stand in (RFC 8767 5); 0 when it could not be kept. An answer ends the row, and so does
+   * `maxFailureTtl` without a failure; failures that come while one is kept are one with it.
+   */
+  storeFailure(
+    u8: Uint8Array,
+    at: number,
+    length: number,
+    optAt: number,
+    query: QueryScan,
+    queryBytes: Uint8Array,
+    now: number,
+  ): number {
+    this.#failure.nameLength = query.nameLength;
+    this.#failure.optAt = optAt;
+    return this.#keepFailure(u8, at, length, this.#failure, query, queryBytes, now);
+  }
+
+  #keepFailure(
+    u8: Uint8Array,
+    at: number,
+    length: number,
+    scan: AnswerScan,
+    query: QueryScan,
+    queryBytes: Uint8Array,
+    now: number,
+  ): number {
+    if (length > longestFailure) return 0;
+    const { failureTtl, maxFailureTtl, staleFor } = this.#rules;
+    const words = this.#i32;
+    const base = this.#pageOf(query.hash);
+    const sequence = this.#lock(base);
+    if (sequence < 0) {
+      Atomics.add(words, head.skipped, 1);
+      return 0;
+    }
+    let use = 0;
+    let failures = 1;
+    let answered = false;
+    for (let slot = words[(base >> 2) + page.used]! - 1; slot >= 0; slot--) {
+      const s = slotAt(base, slot);
+      if (words[s >> 2] !== query.hash) continue;
       const e = base + this.#placeOf(base, slot);
       if (!this.#matches(e, queryBytes, query)) continue;
-      if (failure && !this.#isFailure(e) && !this.#isOver(e, now)) {
-        this.#unlock(base, sequence);
-        return;
+      const before = this.#u8[s + inSlot.failures]!;
+      if (before === 0) {
+        answered ||= !this.#isPast(e, now, staleFor);
+        continue;
       }
-      use = this.#u8[slotAt(base, slot) + inSlot.use]!;
+      if (!this.#isPast(e, now, 0)) failures = before;
+      else if (!this.#isPast(e, now, maxFailureTtl)) failures = Math.min(before + 1, 255);
+      use = this.#u8[s + inSlot.use]!;
       this.#remove(base, slot);
-      break;
     }
-    this.#makeRoom(base, size, now);
-    this.#write(base, size, u8, at, length, scan, query, queryBytes, now, ttl, failure, use);
+    let ttl = failureTtl * 2 ** Math.min(failures - 1, 16);
+    if (answered && ttl < recheck) ttl = recheck;
+    ttl = Math.min(ttl, maxFailureTtl);
+    const size = sizeOf(length, scan, query);
+    this.#limitFailures(base, size, now);
+    this.#makeRoom(base, size, false, query.hash, now);
+    this.#write(base, size, u8, at, length, scan, query, queryBytes, now, ttl, failures, use);
     this.#unlock(base, sequence);
     Atomics.add(words, head.stores, 1);
+    return ttl;
+  }
+
+  /** Whether a slot of the page has the tag: a look without a lock. */
+  #mayHold(base: number, hash: number): boolean {
+    const end = base + page.slots + slotsPerPage * slotBytes;
+    for (let s = base + page.slots; s < end; s += slotBytes) if (this.#i32[s >> 2] === hash) return true;
+    return false;
   }
 
   #lock(base: number): number {
@@ -296,18 +522,25 @@ export class Cache {
     Atomics.compareExchange(this.#i32, base >> 2, sequence + 1, (sequence + 2) | 0);
   }
 
-  #isFailure(e: number): boolean {
-    return (this.#u16[(e + entry.opt) >> 1]! & failureBit) !== 0;
+  /** Whether the entry's time has been over for `more` seconds. */
+  #isPast(e: number, now: number, more: number): boolean {
+    return now - this.#i32[(e + entry.stored) >> 2]! >= this.#i32[(e + entry.ttl) >> 2]! + more;
   }
 
-  #isOver(e: number, now: number): boolean {
-    return now - this.#i32[(e + entry.stored) >> 2]! >= this.#i32[(e + entry.ttl) >> 2]!;
+  #isFailure(base: number, slot: number): boolean {
+    return this.#u8[slotAt(base, slot) + inSlot.failures] !== 0;
+  }
+
+  /** How long after its time what the slot holds is still of use: an answer to stand in, a failure to count those in a row. */
+  #afterlife(base: number, slot: number): number {
+    return this.#isFailure(base, slot) ? this.#rules.maxFailureTtl : this.#rules.staleFor;
   }
 
   /** Takes a slot out of a page that is locked. */
   #remove(base: number, slot: number): void {
     const words = this.#i32;
-    const size = this.#u16[(base + this.#placeOf(base, slot) + entry.size) >> 1]!;
+    const size = this.#sizeAt(base, slot);
+    if (this.#isFailure(base, slot)) Atomics.sub(words, head.failures, 1);
     const last = words[(base >> 2) + page.used]! - 1;
     const from = slotAt(base, last) >> 2;
     const to = slotAt(base, slot) >> 2;
@@ -319,33 +552,84 @@ export class Cache {
     Atomics.sub(words, head.bytes, size);
   }
 
-  /** Sees to a free slot and `size` free bytes behind the last entry: drops what is over, then the least useful. */
-  #makeRoom(base: number, size: number, now: number): void {
+  /**
+   * Sees to a free slot and `size` free bytes behind the last entry. What is of no more use goes, then answers past their time
+   * and failures past theirs, then the least useful of the others; `spare`: not those with this tag, if it can be helped.
+   * `amply`: once it comes to that, an eighth of the page more is freed, so that a full page is not tidied up for every answer.
+   */
+  #makeRoom(base: number, size: number, amply: boolean, spare: number, now: number): void {
     const words = this.#i32;
     const header = base >> 2;
-    const room = pageBytes - page.data;
     if (words[header + page.used] === 0) words[header + page.top] = page.data;
     if (words[header + page.used]! < slotsPerPage && pageBytes - words[header + page.top]! >= size) return;
     for (let slot = words[header + page.used]! - 1; slot >= 0; slot--) {
-      if (this.#isOver(base + this.#placeOf(base, slot), now)) {
+      if (this.#isPast(base + this.#placeOf(base, slot), now, this.#afterlife(base, slot))) {
         this.#remove(base, slot);
         Atomics.add(words, head.expired, 1);
       }
     }
-    if (words[header + page.used]! >= slotsPerPage || room - words[header + page.live]! < size) {
-      // An eighth of the page more than needed, so that a full page is not tidied up for every answer.
-      const goal = size + room / 8;
-      while (
-        words[header + page.used]! > 0 &&
-        (words[header + page.used]! > slotsPerPage - 8 || room - words[header + page.live]! < goal)
-      ) {
-        this.#remove(base, this.#leastUseful(base, now));
-        Atomics.add(words, head.evictions, 1);
-        words[header + page.evicted] = words[header + page.evicted]! + 1;
+    if (!this.#fits(base, size, 1)) {
+      const worth = this.#worth;
+      for (let slot = 0; slot < words[header + page.used]!; slot++) {
+        worth[slot] = this.#worthOf(base, slot, spare, now);
+      }
+      const goal = amply ? size + ((pageBytes - page.data) >> 3) : size;
+      const slots = amply ? 8 : 1;
+      let live = false;
+      while (words[header + page.used]! > 0 && !this.#fits(base, goal, slots)) {
+        const slot = this.#least(base);
+        if (!live && worth[slot]! >= inTime) {
+          // Nothing that is in its time goes for the sake of ample room alone.
+          if (this.#fits(base, size, 1)) break;
+          live = true;
+        }
+        this.#evict(base, slot);
       }
       this.#fade(base);
     }
     this.#compact(base);
+  }
+
+  #fits(base: number, size: number, slots: number): boolean {
+    const header = base >> 2;
+    return (
+      this.#i32[header + page.used]! <= slotsPerPage - slots &&
+      pageBytes - page.data - this.#i32[header + page.live]! >= size
+    );
+  }
+
+  /** Removes a slot to make room; `#worth` stays true. */
+  #evict(base: number, slot: number): void {
+    const words = this.#i32;
+    const header = base >> 2;
+    const worth = this.#worth;
+    Atomics.add(words, worth[slot]! < inTime ? head.expired : head.evictions, 1);
+    words[header + page.evicted] = words[header + page.evicted]! + 1;
+    worth[slot] = worth[words[header + page.used]! - 1]!;
+    this.#remove(base, slot);
+  }
+
+  /** Makes a page's failures, with one of `size` to come, fit in the share of the page that they may have. */
+  #limitFailures(base: number, size: number, now: number): void {
+    const worth = this.#worth;
+    const used = this.#i32[(base >> 2) + page.used]!;
+    let sum = size;
+    for (let slot = 0; slot < used; slot++) {
+      // Answers are out of the question.
+      worth[slot] = Infinity;
+      if (!this.#isFailure(base, slot)) continue;
+      worth[slot] = this.#worthOf(base, slot, 0, now);
+      sum += this.#sizeAt(base, slot);
+    }
+    while (sum > failureBytes) {
+      const slot = this.#least(base);
+      sum -= this.#sizeAt(base, slot);
+      this.#evict(base, slot);
+    }
+  }
+
+  #sizeAt(base: number, slot: number): number {
+    return this.#u16[(base + this.#placeOf(base, slot) + entry.size) >> 1]!;
   }
 
   /** Halves all use once in a page's worth of evictions, so that what was popular once does not stay for ever. */
@@ -360,23 +644,23 @@ export class Cache {
     }
   }
 
-  /** The slot used least; among equals the one that ends first. */
-  #leastUseful(base: number, now: number): number {
-    let worst = 0;
-    let worstUse = 256;
-    let worstLeft = Infinity;
-    for (let slot = 0; slot < this.#i32[(base >> 2) + page.used]!; slot++) {
-      const use = this.#u8[slotAt(base, slot) + inSlot.use]!;
-      if (use > worstUse) continue;
-      const e = (base + this.#placeOf(base, slot)) >> 2;
-      const left = this.#i32[e + entry.stored / 4]! + this.#i32[e + entry.ttl / 4]! - now;
-      if (use < worstUse || left < worstLeft) {
-        worst = slot;
-        worstUse = use;
-        worstLeft = left;
-      }
-    }
-    return worst;
+  /** What is to go first is worth least: what is past its time, then what is used less, then what ends first. */
+  #worthOf(base: number, slot: number, spare: number, now: number): number {
+    const s = slotAt(base, slot);
+    const e = (base + this.#placeOf(base, slot)) >> 2;
+    const left = this.#i32[e + entry.stored / 4]! + this.#i32[e + entry.ttl / 4]! - now;
+    const rank = this.#i32[s >> 2] === spare ? 2 : left > 0 ? 1 : 0;
+    const still = left > 0 ? left : left + this.#afterlife(base, slot);
+    return rank * inTime + this.#u8[s + inSlot.use]! * 2 ** 24 + Math.min(still, 2 ** 24 - 1);
+  }
+
+  /** The slot worth least. */
+  #least(base: number): number {
+    const worth = this.#worth;
+    const used = this.#i32[(base >> 2) + page.used]!;
+    let least = 0;
+    for (let slot = 1; slot < used; slot++) if (worth[slot]! < worth[least]!) least = slot;
+    return least;
   }
 
   /** Moves the entries together at the start of the page's data. */
@@ -396,7 +680,7 @@ export class Cache {
     for (let i = 0; i < used; i++) {
       const slot = order[i]!;
       const place = this.#placeOf(base, slot);
-      const size = this.#u16[(base + place + entry.size) >> 1]!;
+      const size = this.#sizeAt(base, slot);
       if (top !== place) {
         this.#u8.copyWithin(base + top, base + place, base + place + size);
         this.#u16[(slotAt(base, slot) + inSlot.place) >> 1] = top;
@@ -417,7 +701,7 @@ export class Cache {
     queryBytes: Uint8Array,
     now: number,
     ttl: number,
-    failure: boolean,
+    failures: number,
     use: number,
   ): void {
     const words = this.#i32;
@@ -433,6 +717,7 @@ export class Cache {
     words[s >> 2] = query.hash;
     this.#u16[(s + inSlot.place) >> 1] = place;
     mine[s + inSlot.use] = use;
+    mine[s + inSlot.failures] = failures;
 
     words[(e + entry.stored) >> 2] = now;
     words[(e + entry.ttl) >> 2] = ttl;
@@ -442,7 +727,7 @@ export class Cache {
     mine[e + entry.subnetLength] = query.ecsLength;
     this.#u16[(e + entry.ttlCount) >> 1] = scan.ttlCount;
     this.#u16[(e + entry.nameLength) >> 1] = scan.nameLength;
-    this.#u16[(e + entry.opt) >> 1] = scan.optAt | (failure ? failureBit : 0);
+    this.#u16[(e + entry.opt) >> 1] = scan.optAt;
     const answer = e + entry.answer;
     for (let i = 0; i < length; i++) mine[answer + i] = u8[at + i]!;
     for (let i = 0; i < scan.nameLength; i++) mine[answer + 12 + i] = fold[u8[at + 12 + i]!]!;
@@ -462,6 +747,7 @@ export class Cache {
     }
     for (let i = 0; i < query.ecsLength; i++) mine[p + i] = queryBytes[query.ecsAt + i]!;
     Atomics.add(words, head.entries, 1);
+    if (failures > 0) Atomics.add(words, head.failures, 1);
     Atomics.add(words, head.bytes, size);
   }
 
@@ -520,6 +806,9 @@ export class Cache {
     const held = Atomics.load(this.#i32, header);
     Atomics.sub(this.#i32, head.entries, this.#i32[header + page.used]!);
     Atomics.sub(this.#i32, head.bytes, this.#i32[header + page.live]!);
+    for (let slot = 0; slot < this.#i32[header + page.used]!; slot++) {
+      if (this.#isFailure(base, slot)) Atomics.sub(this.#i32, head.failures, 1);
+    }
     this.#i32[header + page.used] = 0;
     this.#i32[header + page.live] = 0;
     // Further than the writer would have gone: no reader may take the two for one.
@@ -549,16 +838,37 @@ export class Cache {
     return broken;
   }
 
-  stats(): CacheStats {
+  /** What the cache holds, and has done since the start. `now` (s): for what is stale then. */
+  stats(now = 0): CacheStats {
     const word = (at: number) => Atomics.load(this.#i32, at) >>> 0;
     return {
       memory: this.#u8.length,
       entries: word(head.entries),
+      failures: word(head.failures),
+      stale: this.#stale(now),
       bytes: word(head.bytes),
       stores: word(head.stores),
       evictions: word(head.evictions),
       expired: word(head.expired),
       skipped: word(head.skipped),
     };
+  }
+
+  /** Answers past their TTL, from a look at some pages evenly apart. */
+  #stale(now: number): number {
+    const step = Math.max(1, Math.floor(this.#pages / sampledPages));
+    let looked = 0;
+    let stale = 0;
+    for (let index = 0; index < this.#pages; index += step) {
+      const base = headerBytes + index * pageBytes;
+      const used = Math.min(this.#i32[(base >> 2) + page.used]!, slotsPerPage);
+      for (let slot = 0; slot < used; slot++) {
+        // The page is not locked: a place may be torn, and then the count is off by one.
+        const e = base + (this.#placeOf(base, slot) & (pageBytes - 1) & ~7);
+        if (!this.#isFailure(base, slot) && this.#isPast(e, now, 0)) stale++;
+      }
+      looked++;
+    }
+    return Math.round((stale * this.#pages) / looked);
   }
 }

@@ -9,7 +9,8 @@
  * evictions since use faded]. The sequence is odd while a writer
  * is at work (a sequence lock: H.-J. Boehm, "Can seqlocks get along with programming language memory models?", 2012).
  *
- * Slot, 8 bytes: tag (the 32-bit hash), place of the entry in the page (2 bytes), use (1 byte), nothing (1 byte).
+ * Slot, 8 bytes: tag (the 32-bit hash), place of the entry in the page (2 bytes), use (1 byte), failures in a row (1 byte).
+ * A question has two entries at most: an answer (no failures) and, beside it, a failure.
  *
  * Entry, from an address that is a multiple of 8:
  *
@@ -23,7 +24,7 @@
  * | 13 | 1 | length of the client subnet |
  * | 14 | 2 | number of TTL fields |
  * | 16 | 2 | length of the question's name |
- * | 18 | 2 | offset of the OPT record in the answer, 0: none; highest bit set: a failure |
+ * | 18 | 2 | offset of the OPT record in the answer, 0: none |
  * | 20 |   | the answer, its question in lower case; then TTL offsets, 2 bytes each; then the client subnet |
  */
 export const headerBytes = 4096;
@@ -41,6 +42,7 @@ export const head = {
   evictions: 6,
   expired: 7,
   skipped: 8,
+  failures: 9,
 } as const;
 export const magic = 0x43484f31;
 
@@ -55,7 +57,7 @@ export const page = {
 } as const;
 export const slotBytes = 8;
 /** Offsets in a slot. */
-export const slot = { tag: 0, place: 4, use: 6 } as const;
+export const slot = { tag: 0, place: 4, use: 6, failures: 7 } as const;
 
 export const entry = {
   stored: 0,
@@ -69,7 +71,13 @@ export const entry = {
   opt: 18,
   answer: 20,
 } as const;
-export const failureBit = 0x8000;
 
 /** Answers longer than this are passed on but not kept: one would push half a page of others out. */
 export const longestAnswer = 4096;
+
+/**
+ * Bytes that failures may take up in a page, an eighth: names that fail in a flood push each other out, and few answers.
+ */
+export const failureBytes = (pageBytes - page.data) >> 3;
+/** Failures longer than this are not kept. One with the longest name, an OPT and extended errors fits. */
+export const longestFailure = 512;

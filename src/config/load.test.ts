@@ -158,6 +158,10 @@ describe('problems say where, what, what was expected, and what may have been me
       'cache: { min-ttl: 1h, max-ttl: 1m }',
       'f.yaml:3:19: cache.min-ttl: "1h" is not right; expected at most max-ttl (60s)',
     ],
+    'failures kept longer than the longest': [
+      'cache: { failure-ttl: 1m, max-failure-ttl: 30s }',
+      'f.yaml:3:23: cache.failure-ttl: "1m" is not right; expected at most max-failure-ttl (30s)',
+    ],
     'a domain to a pool that is not there': [
       'domains: { corp.example: defualt }',
       'f.yaml:3:26: domains: "corp.example" goes to the pool "defualt", which does not exist; did you mean "default"?',

@@ -25,6 +25,10 @@ export function plainOf(snapshot: Snapshot): PlainMapping {
           'max-ttl': formatDuration(cache.maxTtl * 1000),
           'max-negative-ttl': formatDuration(cache.maxNegativeTtl * 1000),
           'failure-ttl': formatDuration(cache.failureTtl * 1000),
+          'max-failure-ttl': formatDuration(cache.maxFailureTtl * 1000),
+          'stale-for': formatDuration(cache.staleFor * 1000),
+          'stale-ttl': formatDuration(cache.staleTtl * 1000),
+          'stale-after': formatDuration(cache.staleAfter),
           prefetch: cache.prefetch ? 'on' : 'off',
         }
       : 'off',

@@ -59,7 +59,17 @@ test('a worker is told what it needs', () => {
     ],
     defaultPool: 1,
     domains: [{ suffix: 'corp.example', pool: 0 }],
-    cache: { minTtl: 1, maxTtl: 86_400, maxNegativeTtl: 3600, failureTtl: 5, prefetch: true },
+    cache: {
+      minTtl: 1,
+      maxTtl: 86_400,
+      maxNegativeTtl: 3600,
+      failureTtl: 5,
+      maxFailureTtl: 300,
+      staleFor: 86_400,
+      staleTtl: 30,
+      staleAfter: 1800,
+      prefetch: true,
+    },
   });
   assert.deepEqual(structuredClone(plan), plan, 'it can be posted to a thread');
 });

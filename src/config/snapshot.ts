@@ -34,13 +34,17 @@ export type SnapshotPool = {
   readonly probe: ProbeSettings | null;
 };
 
-/** Memory in bytes, times in seconds. */
+/** Memory in bytes, times in seconds but for `staleAfter` (ms). */
 export type SnapshotCache = {
   readonly memory: number;
   readonly minTtl: number;
   readonly maxTtl: number;
   readonly maxNegativeTtl: number;
   readonly failureTtl: number;
+  readonly maxFailureTtl: number;
+  readonly staleFor: number;
+  readonly staleTtl: number;
+  readonly staleAfter: number;
   readonly prefetch: boolean;
 };
 
@@ -115,6 +119,10 @@ export function snapshotOf(config: Config, file: string, machine: Machine, maxWo
       maxTtl: cache['max-ttl'],
       maxNegativeTtl: cache['max-negative-ttl'],
       failureTtl: cache['failure-ttl'],
+      maxFailureTtl: cache['max-failure-ttl'],
+      staleFor: cache['stale-for'],
+      staleTtl: cache['stale-ttl'],
+      staleAfter: cache['stale-after'],
       prefetch: cache.prefetch,
     },
     api: config.api,

@@ -8,6 +8,7 @@ import type { Health } from '#health/health.ts';
 import { readKernelUdp } from '#insight/kernel.ts';
 import type { Engine, ListenerReading, Reading } from '#insight/reading.ts';
 import { version } from '#kit/version.ts';
+import { now } from '#net/clock.ts';
 import { netCounters } from '#net/counters.ts';
 import type { Configuration } from './configuration.ts';
 import type { Crew } from './crew.ts';
@@ -52,7 +53,7 @@ export function takeReading(parts: Parts): Reading {
       failOpen: failOpen.get(name) ?? false,
     })),
     ...takeCounts(parts),
-    cache: snapshot.cache ? (parts.cache?.stats() ?? null) : null,
+    cache: snapshot.cache ? (parts.cache?.stats(Math.floor(now() / 1000)) ?? null) : null,
     kernel: readKernelUdp(path => readFileSync(path, 'latin1')),
     memory: { resident: memory, heapUsed: process.memoryUsage().heapUsed },
     processor: { user: processor.user / 1e6, system: processor.system / 1e6 },

@@ -106,6 +106,7 @@ export class Front {
     this.#replies.apply(plan.udpSize, identityOf(plan));
     this.#pools = plan.pools.map(pool => new Pool(pool, this.#board, this.#worker, this.#entropy.int));
     this.#keeping = this.#cache ? plan.cache : undefined;
+    if (plan.cache) this.#cache?.apply(plan.cache);
     this.#generation = plan.generation;
   }
 

@@ -6,25 +6,29 @@ import type { PlanCache } from './plan.ts';
 export type Lifetime = { ttl: number; failure: boolean };
 
 /**
- * Writes to `out` how long (s) the scanned answer may be kept; false when it may not be.
+ * Writes to `out` how long (s) the scanned answer may be kept. False: it says nothing that the cache should know. True with a
+ * `ttl` of 0: it may not be kept itself, but what is kept of its question is out of date.
  *
  * - An answer with data: its least TTL, within `minTtl` … `maxTtl`.
  * - A name or type that does not exist: only with an SOA, min(its TTL, its minimum) (RFC 2308 5), at most `maxNegativeTtl`.
- * - SERVFAIL: `failureTtl` (RFC 9520 3.2).
- * - Anything else, and what is truncated: not at all.
+ * - Either with more records than can be counted down, and NXDOMAIN without an SOA: 0.
+ * - SERVFAIL: `failureTtl` (RFC 9520 3.2), as a failure.
+ * - Anything else, NOERROR without data and SOA (it may be a referral) and what is truncated: false.
  */
 export function answerLifetime(answer: AnswerScan, rules: PlanCache, out: Lifetime): boolean {
   out.failure = false;
   out.ttl = 0;
-  if (answer.truncated || !answer.regular) return false;
+  if (answer.truncated) return false;
   if (answer.rcode === rcode.servfail) {
     out.failure = true;
     out.ttl = rules.failureTtl;
-  } else if (answer.rcode === rcode.noerror && answer.matching > 0) {
-    out.ttl = Math.min(Math.max(answer.leastTtl, rules.minTtl), rules.maxTtl);
-  } else if ((answer.rcode === rcode.nxdomain || answer.rcode === rcode.noerror) && answer.negativeTtl >= 0) {
-    const ttl = Math.min(answer.negativeTtl, answer.leastTtl);
-    out.ttl = Math.min(Math.max(ttl, rules.minTtl), rules.maxNegativeTtl);
+    return answer.regular;
   }
-  return out.ttl > 0;
+  if (answer.rcode !== rcode.noerror && answer.rcode !== rcode.nxdomain) return false;
+  const data = answer.rcode === rcode.noerror && answer.matching > 0;
+  if (!data && answer.negativeTtl < 0) return answer.rcode === rcode.nxdomain;
+  if (!answer.regular) return true;
+  const least = data ? answer.leastTtl : Math.min(answer.negativeTtl, answer.leastTtl);
+  out.ttl = Math.min(Math.max(least, rules.minTtl), data ? rules.maxTtl : rules.maxNegativeTtl);
+  return true;
 }

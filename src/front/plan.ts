@@ -1,4 +1,5 @@
 /** The part of a configuration snapshot that a worker needs: plain data that can be posted to a thread. */
+import type { CacheRules } from '#cache/cache.ts';
 
 /** An address block. `bytes` has 4 or 16 bytes; the first `bits` of them count. */
 export type Prefix = { readonly bytes: readonly number[]; readonly bits: number };
@@ -25,12 +26,13 @@ export type PlanPool = {
   readonly backends: readonly PlanBackend[];
 };
 
-/** How answers may be kept; absent when the cache is off. Seconds. */
-export type PlanCache = {
+/** How answers may be kept; absent when the cache is off. In seconds. */
+export type PlanCache = CacheRules & {
   readonly minTtl: number;
   readonly maxTtl: number;
   readonly maxNegativeTtl: number;
-  readonly failureTtl: number;
+  /** The client-response timer, in ms: when clients get a stale answer while the question goes on (RFC 8767 5). */
+  readonly staleAfter: number;
   readonly prefetch: boolean;
 };
 

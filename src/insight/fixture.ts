@@ -74,7 +74,17 @@ export function someReading(change: Partial<Reading> = {}): Reading {
       { set: frontCounters, rows },
       { set: netCounters, rows: [new Float64Array(netCounters.size)] },
     ],
-    cache: { memory: 1 << 20, entries: 5, bytes: 500, stores: 9, evictions: 1, expired: 3, skipped: 0 },
+    cache: {
+      memory: 1 << 20,
+      entries: 5,
+      failures: 1,
+      stale: 2,
+      bytes: 500,
+      stores: 9,
+      evictions: 1,
+      expired: 3,
+      skipped: 0,
+    },
     kernel: {
       sockets: [
         { address: '::1', port: 53, listening: true, inode: 1, waiting: 0, drops: 2 },

@@ -11,6 +11,10 @@ test('the status tells what the reading holds', () => {
   assert.deepEqual(status.clients.byTransport, { udp: 20, tcp: 2 });
   assert.equal(status.clients.byRcode.NOERROR, 18);
   assert.equal(status.cache?.hitRatio, 0.75);
+  assert.deepEqual(
+    [status.cache?.entries, status.cache?.staleEntries, status.cache?.failureEntries],
+    [5, 2, 1],
+  );
   assert.deepEqual(status.config.lastReload, {
     at: '1970-01-01T00:00:05.000Z',
     applied: false,

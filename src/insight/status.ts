@@ -61,12 +61,17 @@ export type CacheStatus = {
   readonly memoryBytes: number;
   readonly usedBytes: number;
   readonly entries: number;
+  /** Of these, answers past their TTL (an estimate), and failures. */
+  readonly staleEntries: number;
+  readonly failureEntries: number;
   /** Questions answered from the cache. */
   readonly hits: number;
+  /** Questions answered by an answer past its TTL, because a failure of theirs is kept. */
+  readonly stale: number;
   /** Questions answered by a kept failure. */
   readonly failures: number;
   readonly misses: number;
-  /** (hits + failures) ÷ (hits + failures + misses) since the start; null before the first. */
+  /** (hits + stale + failures) ÷ (these + misses) since the start; null before the first. */
   readonly hitRatio: number | null;
   readonly stores: number;
   readonly evictions: number;
@@ -173,18 +178,22 @@ function cacheStatus({ cache, counters }: Reading): CacheStatus | null {
   if (!cache) return null;
   const {
     hit: hits = 0,
+    stale = 0,
     failure: failures = 0,
     miss: misses = 0,
   } = sumByLabel(counters, 'cache_lookups_total', 'result');
-  const lookups = hits + failures + misses;
+  const answered = hits + stale + failures;
   return {
     memoryBytes: cache.memory,
     usedBytes: cache.bytes,
     entries: cache.entries,
+    staleEntries: cache.stale,
+    failureEntries: cache.failures,
     hits,
+    stale,
     failures,
     misses,
-    hitRatio: lookups === 0 ? null : rounded((hits + failures) / lookups, 4),
+    hitRatio: answered + misses === 0 ? null : rounded(answered / (answered + misses), 4),
     stores: cache.stores,
     evictions: cache.evictions,
   };

@@ -56,6 +56,10 @@ export const cacheRules = {
   maxTtl: 86_400,
   maxNegativeTtl: 3600,
   failureTtl: 5,
+  maxFailureTtl: 300,
+  staleFor: 86_400,
+  staleTtl: 30,
+  staleAfter: 1800,
   prefetch: true,
 } as const;
 

@@ -26,7 +26,30 @@ const told: readonly { readonly key: keyof CacheStats; readonly family: MetricFa
   },
   {
     key: 'entries',
-    family: { name: 'chorus_cache_entries', help: 'Answers in the cache.', type: 'gauge', labels: [] },
+    family: {
+      name: 'chorus_cache_entries',
+      help: 'Answers in the cache, stale ones too, and failures.',
+      type: 'gauge',
+      labels: [],
+    },
+  },
+  {
+    key: 'failures',
+    family: {
+      name: 'chorus_cache_failure_entries',
+      help: 'Failures in the cache, kept so that failing names do not load the backends.',
+      type: 'gauge',
+      labels: [],
+    },
+  },
+  {
+    key: 'stale',
+    family: {
+      name: 'chorus_cache_stale_entries',
+      help: 'Answers in the cache that are past their TTL, kept for when no backend answers (an estimate).',
+      type: 'gauge',
+      labels: [],
+    },
   },
   {
     key: 'stores',
@@ -41,7 +64,7 @@ const told: readonly { readonly key: keyof CacheStats; readonly family: MetricFa
     key: 'evictions',
     family: {
       name: 'chorus_cache_evictions_total',
-      help: 'Answers removed before their time to make room for others.',
+      help: 'Answers and failures removed in their time to make room for others.',
       type: 'counter',
       labels: [],
     },
@@ -50,7 +73,7 @@ const told: readonly { readonly key: keyof CacheStats; readonly family: MetricFa
     key: 'expired',
     family: {
       name: 'chorus_cache_expired_total',
-      help: 'Answers removed because their time was over.',
+      help: 'Answers and failures removed when their time was over, stale ones that made room for others among them.',
       type: 'counter',
       labels: [],
     },
