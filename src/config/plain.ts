@@ -54,10 +54,19 @@ export function plainOf(snapshot: Snapshot): PlainMapping {
   };
 }
 
-function plainPool({ policy, timeout, backends, probe }: SnapshotPool): Plain {
+function plainPool({ policy, timeout, tries, hedge, backends, probe }: SnapshotPool): Plain {
   return {
     policy,
     timeout: formatDuration(timeout),
+    tries,
+    hedge: hedge
+      ? {
+          least: formatDuration(hedge.least),
+          most: formatDuration(hedge.most),
+          budget: hedge.budget,
+          burst: hedge.burst,
+        }
+      : 'off',
     backends: backends.map(plainBackend),
     probe: probe
       ? {

@@ -31,6 +31,9 @@ export function workerPlan(snapshot: Snapshot, slotOf: SlotOf, generation: numbe
   };
 }
 
+/** When a backend of which nothing is known gets company, ms. */
+const unknownDelay = 100;
+
 function frontPlan(snapshot: Snapshot, slotOf: SlotOf, generation: number): Plan {
   const indexOf = (pool: string) => snapshot.pools.findIndex(({ name }) => name === pool);
   const root = snapshot.domains.find(({ suffix }) => suffix === '.');
@@ -41,10 +44,12 @@ function frontPlan(snapshot: Snapshot, slotOf: SlotOf, generation: number): Plan
     identity: snapshot.identity,
     version: `Chorus ${version}`,
     udpSize: snapshot.udpSize,
-    pools: snapshot.pools.map(({ name, policy, timeout, backends }) => ({
+    pools: snapshot.pools.map(({ name, policy, timeout, tries, hedge, backends }) => ({
       name,
       policy,
       timeout,
+      tries,
+      hedge: hedge && { ...hedge, budget: hedge.budget / 100, unknown: Math.min(hedge.most, unknownDelay) },
       backends: backends.map(backend => ({ ...backend, slot: slotOf(name, backend.name) })),
     })),
     defaultPool: indexOf(root?.pool ?? 'default'),

@@ -24,11 +24,21 @@ export type SnapshotBackend = {
   readonly source?: string;
 };
 
+export type SnapshotHedge = {
+  readonly least: number;
+  readonly most: number;
+  readonly budget: number;
+  readonly burst: number;
+};
+
 export type SnapshotPool = {
   readonly name: string;
   readonly policy: string;
   /** How long an answer may take, in ms. */
   readonly timeout: number;
+  readonly tries: number;
+  /** Null: off. Times in ms, `budget` in percent. */
+  readonly hedge: SnapshotHedge | null;
   readonly backends: readonly SnapshotBackend[];
   /** Null: not probed. */
   readonly probe: ProbeSettings | null;
@@ -99,6 +109,8 @@ export function snapshotOf(config: Config, file: string, machine: Machine, maxWo
       name,
       policy: pool.policy,
       timeout: pool.timeout,
+      tries: pool.tries,
+      hedge: pool.hedge,
       backends: pool.backends.map(({ address: { address, port }, name, weight, capacity, source }) => ({
         name,
         address,

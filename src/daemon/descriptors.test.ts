@@ -22,7 +22,7 @@ const plan: WorkerPlan = {
     identity: 'front',
     version: 'test',
     udpSize: 1232,
-    pools: [{ name: 'default', policy: 'round-robin', timeout: 1000, backends }],
+    pools: [{ name: 'default', policy: 'round-robin', timeout: 1000, tries: 4, hedge: null, backends }],
     defaultPool: 0,
     domains: [],
   },

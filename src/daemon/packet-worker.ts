@@ -3,8 +3,7 @@ import { randomFillSync } from 'node:crypto';
 import { parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads';
 import { BatchEngine, batchArenaBytes } from '#engine/batch.ts';
 import { Entropy } from '#front/entropy.ts';
-import type { Front } from '#front/front.ts';
-import { inFlightArenaBytes } from '#front/inflight.ts';
+import { type Front, frontArenaBytes } from '#front/front.ts';
 import { makeArena } from '#kit/arena.ts';
 import { formatEndpoint } from '#net/address.ts';
 import { now as monotonic } from '#net/clock.ts';
@@ -18,7 +17,7 @@ if (!port) throw new Error('packet-worker.ts is the entry file of a worker threa
 const start: WorkerStart = workerData;
 const say = (message: FromWorker): void => port.postMessage(message);
 
-const arena = makeArena(inFlightArenaBytes + batchArenaBytes);
+const arena = makeArena(frontArenaBytes + batchArenaBytes);
 const entropy = new Entropy(words => randomFillSync(words));
 let engine: BatchEngine | undefined;
 let front: Front | undefined;

@@ -3,8 +3,7 @@ import { randomFillSync } from 'node:crypto';
 import { parentPort, workerData } from 'node:worker_threads';
 import { LoopEngine, type LoopPlan, loopArenaBytes } from '#engine/loop.ts';
 import { Entropy } from '#front/entropy.ts';
-import type { Front } from '#front/front.ts';
-import { inFlightArenaBytes } from '#front/inflight.ts';
+import { type Front, frontArenaBytes } from '#front/front.ts';
 import { makeArena } from '#kit/arena.ts';
 import { now } from '#net/clock.ts';
 import type { FromWorker, ToWorker, WorkerPlan, WorkerStart } from './protocol.ts';
@@ -16,7 +15,7 @@ if (!port) throw new Error('stream-worker.ts is the entry file of a worker threa
 const start: WorkerStart = workerData;
 const say = (message: FromWorker): void => port.postMessage(message);
 
-const arena = makeArena(inFlightArenaBytes + loopArenaBytes);
+const arena = makeArena(frontArenaBytes + loopArenaBytes);
 const entropy = new Entropy(words => randomFillSync(words));
 const engine = new LoopEngine({
   arena,

@@ -14,7 +14,10 @@ export const rcode = {
 export const extendedError = {
   none: -1,
   other: 0,
+  stale: 3,
+  cachedError: 13,
   prohibited: 18,
+  staleNxdomain: 19,
   noReachableAuthority: 22,
   networkError: 23,
 } as const;
@@ -190,14 +193,53 @@ export function appendNsid(
   opt: number,
   identity: Uint8Array,
 ): number {
-  const size = (u8[to + opt + 9]! << 8) | u8[to + opt + 10]!;
-  if (opt + 11 + size !== length) return length;
-  put16(u8, to + opt + 9, size + 4 + identity.length);
-  const p = to + length;
-  put16(u8, p, optionNsid);
-  put16(u8, p + 2, identity.length);
-  for (let i = 0; i < identity.length; i++) u8[p + 4 + i] = identity[i]!;
+  const p = growOpt(u8, to, length, opt, optionNsid, identity.length);
+  if (p === 0) return length;
+  for (let i = 0; i < identity.length; i++) u8[p + i] = identity[i]!;
   return length + 4 + identity.length;
+}
+
+/** Appends an extended error (RFC 8914) to the OPT at `opt` (offset in the message), if the OPT is last; gives the new length. */
+export function appendExtendedError(
+  u8: Uint8Array,
+  to: number,
+  length: number,
+  opt: number,
+  code: number,
+): number {
+  const p = growOpt(u8, to, length, opt, optionEde, 2);
+  if (p === 0) return length;
+  put16(u8, p, code);
+  return length + 6;
+}
+
+/** Adds an option of `size` bytes to the OPT; gives the place of its data, 0 when the OPT is not last. */
+function growOpt(
+  u8: Uint8Array,
+  to: number,
+  length: number,
+  opt: number,
+  option: number,
+  size: number,
+): number {
+  const before = (u8[to + opt + 9]! << 8) | u8[to + opt + 10]!;
+  if (opt + 11 + before !== length) return 0;
+  put16(u8, to + opt + 9, before + 4 + size);
+  put16(u8, to + length, option);
+  put16(u8, to + length + 2, size);
+  return to + length + 4;
+}
+
+/** The first extended error in the OPT record from `opt` to `end` (RFC 8914 2); −1 when there is none. */
+export function readExtendedError(u8: Uint8Array, opt: number, end: number): number {
+  for (let p = opt + 11; p + 4 <= end; ) {
+    const option = (u8[p]! << 8) | u8[p + 1]!;
+    const size = (u8[p + 2]! << 8) | u8[p + 3]!;
+    p += 4;
+    if (option === optionEde && size >= 2 && p + size <= end) return (u8[p]! << 8) | u8[p + 1]!;
+    p += size;
+  }
+  return -1;
 }
 
 /**

@@ -5,6 +5,14 @@ const queries = { family: 'client_queries_total', help: 'Packets and messages fr
 const answers = { family: 'client_answers_total', help: 'Answers to clients, by response code.' };
 const ignored = { family: 'client_ignored_total', help: 'Packets that got no answer, by reason.' };
 const lookups = { family: 'cache_lookups_total', help: 'Questions looked up in the cache, by result.' };
+const verdicts = {
+  family: 'verdicts_total',
+  help: 'Failures by whose fault they were: one backend’s (another answered), the name’s, the name’s for failing DNSSEC, everybody’s.',
+};
+const stale = {
+  family: 'stale_answers_total',
+  help: 'Answers past their TTL, by why they were given: all backends failed, the client-response timer went off, a failure is remembered.',
+};
 const full = { family: 'overload_total', help: 'Queries turned away because a table was full, by table.' };
 
 export const frontCounters = defineCounters({
@@ -45,7 +53,33 @@ export const frontCounters = defineCounters({
   },
   transfers: { family: 'transfers_total', help: 'Zone transfers passed through.' },
   timeouts: { family: 'query_timeouts_total', help: 'Queries that no backend answered in time.' },
-  again: { family: 'query_retries_total', help: 'Queries asked of another backend after a network error.' },
+  again: {
+    family: 'query_retries_total',
+    help: 'Queries asked of another backend because one failed.',
+  },
+  hedges: {
+    family: 'hedges_total',
+    help: 'Queries asked of a second backend because the first took longer than usual.',
+  },
+  hedgesSaved: {
+    family: 'hedges_saved_total',
+    help: 'Hedges left out: no budget, no other backend, or too much in flight.',
+  },
+  opinionsSaved: {
+    family: 'opinions_saved_total',
+    help: 'Third opinions on a failing name left out for want of budget.',
+  },
+  diagnoses: {
+    family: 'diagnoses_total',
+    help: 'Questions asked once more with CD=1 to learn whose fault a failure was.',
+  },
+  verdictNode: { ...verdicts, labels: { verdict: 'node' } },
+  verdictName: { ...verdicts, labels: { verdict: 'name' } },
+  verdictBogus: { ...verdicts, labels: { verdict: 'bogus' } },
+  verdictEverybody: { ...verdicts, labels: { verdict: 'everybody' } },
+  staleFailure: { ...stale, labels: { reason: 'failure' } },
+  staleTimer: { ...stale, labels: { reason: 'timer' } },
+  staleCached: { ...stale, labels: { reason: 'remembered' } },
   overTcp: {
     family: 'query_tcp_retries_total',
     help: 'Queries asked again over TCP because the UDP answer was truncated.',

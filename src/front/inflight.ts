@@ -1,6 +1,6 @@
 /**
- * Queries on their way to backends, and the clients that wait for them: tables of a fixed size, made once. A query is a
- * number from 1; its fields are in columns; it is found by (channel, id), by question, and by channel.
+ * Questions that wait for backends, and the clients that wait for them: tables of a fixed size, made once. A query is a
+ * number from 1; it is found by its question. What was sent for it is in attempts.ts.
  */
 import type { Arena } from './ports.ts';
 
@@ -15,39 +15,84 @@ const maxChain = 64;
 export const field = {
   /** Free list; then the chain of questions that may be joined. */
   next: 0,
-  /** Chain of (channel, id). */
-  nextId: 1,
-  nextOfChannel: 2,
-  previousOfChannel: 3,
-  channel: 4,
-  id: 5,
-  hash: 6,
-  slot: 7,
-  type: 8,
-  class: 9,
-  nameLength: 10,
-  keyFlags: 11,
-  ecsLength: 12,
-  marks: 13,
-  tries: 14,
-  firstWaiter: 15,
-  lastWaiter: 16,
-  opcode: 17,
-  /** Slot of the backend before this one, plus 1; 0: none. */
-  failed: 18,
-  /** Of its pool when it was first sent, ms. */
-  timeout: 19,
+  /** The newest of its attempts; 0: none is under way. */
+  attempt: 1,
+  /** Messages sent to backends, and among them hedges. */
+  sends: 2,
+  hedges: 3,
+  hash: 4,
+  type: 5,
+  class: 6,
+  nameLength: 7,
+  keyFlags: 8,
+  ecsLength: 9,
+  marks: 10,
+  firstWaiter: 11,
+  lastWaiter: 12,
+  opcode: 13,
+  /** Of its pool when it was first sent, ms; and the pool's `tries`. */
+  timeout: 14,
+  tries: 15,
   /** A message that is passed on: its length, and a second hash of all of it but the id. */
-  length: 20,
-  digest: 21,
+  length: 16,
+  digest: 17,
+  /** When it is hedged if nothing comes, ms after it was first sent; 0: not at all. And the delay that led to it. */
+  hedgeAt: 18,
+  delay: 19,
+  /** Extended error of the last failure, plus 1; 0: none. */
+  ede: 20,
+  /** Backends tried, and the slot of each with what became of it: `slot * outcomes + outcome`. */
+  triedCount: 21,
+  tried: 22,
 } as const;
-const fields = 22;
-/** Chains of each hash table: few enough to stay in the processor's cache, which counts more than their length. */
+/** Backends that one query remembers having tried. */
+export const maxTried = 8;
+const fields = field.tried + maxTried;
+/** What became of a try, so far. */
+export const outcome = {
+  open: 0,
+  servfail: 1,
+  refused: 2,
+  malformed: 3,
+  network: 4,
+  formerr: 5,
+  count: 8,
+} as const;
+
+/** Chains of the hash table of questions: few enough to stay in the processor's cache, which counts more than their length. */
 const buckets = 32_768;
 const bucketShift = 17;
 
 /** Marks of a query. */
-export const mark = { pass: 1, stream: 2, prefetch: 4, joinable: 8, reconnected: 16 } as const;
+export const mark = {
+  /** Passed on as it is: never sent twice. */
+  pass: 1,
+  /** Asked over TCP. */
+  stream: 2,
+  /** Nobody waits for it: the cache does. */
+  prefetch: 4,
+  joinable: 8,
+  /** Its TCP connection broke once and was made again. */
+  reconnected: 16,
+  /** The client-response timer went off: those who waited got a stale answer, if there was one. */
+  timerOver: 32,
+  staleGiven: 64,
+  /** Asked without EDNS, which backends did not understand. */
+  plainDns: 128,
+  /** Asked with CD=1 to learn whose fault a failure is. */
+  diagnosis: 256,
+} as const;
+
+/** The fields that make a question. */
+const question = [
+  field.hash,
+  field.type,
+  field.class,
+  field.nameLength,
+  field.keyFlags,
+  field.ecsLength,
+  field.opcode,
+] as const;
 
 /** Where a query keeps its name, and the client subnet behind it, in the arena. */
 const nameRoom = 256;
@@ -64,7 +109,7 @@ export const inFlightArenaBytes = (maxInFlight + 1) * textStride + (maxWaiters +
 export class InFlight {
   /** Columns of all queries. */
   readonly f: Int32Array = new Int32Array((maxInFlight + 1) * fields);
-  /** When each query was sent, ms. */
+  /** When each query was last sent, ms. */
   readonly sent: Float64Array = new Float64Array(maxInFlight + 1);
   /** When each was first sent, ms; 0 before. */
   readonly begun: Float64Array = new Float64Array(maxInFlight + 1);
@@ -73,20 +118,17 @@ export class InFlight {
   readonly #waiters: number;
   readonly #u8: Uint8Array;
   readonly #i32: Int32Array;
-  readonly #byId: Int32Array = new Int32Array(buckets);
   readonly #byQuestion: Int32Array = new Int32Array(buckets);
-  readonly #byChannel: Int32Array;
   #free = 0;
   #used = 0;
   #freeWaiter = 0;
   #usedWaiters = 0;
 
-  constructor(arena: Arena, channels: number) {
+  constructor(arena: Arena) {
     this.#u8 = arena.u8;
     this.#i32 = arena.i32;
     this.#text = arena.reserve((maxInFlight + 1) * textStride);
     this.#waiters = arena.reserve((maxWaiters + 1) * waiterStride);
-    this.#byChannel = new Int32Array(channels);
   }
 
   get(query: number, name: number): number {
@@ -103,14 +145,23 @@ export class InFlight {
     else if (this.#used < maxInFlight) query = ++this.#used;
     else return 0;
     this.f.fill(0, query * fields, (query + 1) * fields);
-    this.set(query, field.channel, -1);
-    this.set(query, field.slot, -1);
     this.begun[query] = 0;
     this.count++;
     return query;
   }
 
-  /** Gives a query back; it must be unlinked and without waiters. */
+  /** A fresh query with the same question; 0 when the table is full. */
+  copyOf(query: number): number {
+    const twin = this.take();
+    if (twin === 0) return 0;
+    for (const name of question) this.set(twin, name, this.get(query, name));
+    const from = this.nameAt(query);
+    const to = this.nameAt(twin);
+    for (let i = 0; i < textStride; i++) this.#u8[to + i] = this.#u8[from + i]!;
+    return twin;
+  }
+
+  /** Gives a query back; it must be withdrawn, without attempts and without waiters. */
   release(query: number): void {
     this.set(query, field.next, this.#free);
     this.#free = query;
@@ -126,55 +177,41 @@ export class InFlight {
     return this.#text + query * textStride + nameRoom;
   }
 
-  #idBucket(channel: number, id: number): number {
-    return (Math.imul(channel, 0x9e3779b1) ^ Math.imul(id, 0x85ebca6b)) >>> bucketShift;
-  }
-
-  /** The query that waits on `channel` with this id; 0 when there is none. */
-  find(channel: number, id: number): number {
-    let query = this.#byId[this.#idBucket(channel, id)]!;
-    while (query !== 0 && (this.get(query, field.id) !== id || this.get(query, field.channel) !== channel)) {
-      query = this.get(query, field.nextId);
+  /** Notes that the backend on `slot` is tried; one that was tried before stays where it is. */
+  trying(query: number, slot: number): void {
+    const count = this.get(query, field.triedCount);
+    const at = query * fields + field.tried;
+    for (let i = 0; i < count; i++) {
+      if (Math.floor(this.f[at + i]! / outcome.count) !== slot) continue;
+      this.f[at + i] = slot * outcome.count;
+      return;
     }
-    return query;
+    if (count === maxTried) return;
+    this.f[at + count] = slot * outcome.count;
+    this.set(query, field.triedCount, count + 1);
   }
-
-  /** Makes the query findable by channel and id. */
-  link(query: number, channel: number, id: number): void {
-    this.set(query, field.channel, channel);
-    this.set(query, field.id, id);
-    const bucket = this.#idBucket(channel, id);
-    this.set(query, field.nextId, this.#byId[bucket]!);
-    this.#byId[bucket] = query;
-    const head = this.#byChannel[channel]!;
-    this.set(query, field.nextOfChannel, head);
-    this.set(query, field.previousOfChannel, 0);
-    if (head !== 0) this.set(head, field.previousOfChannel, query);
-    this.#byChannel[channel] = query;
+  /** The slot of try `i`. */
+  triedSlot(query: number, i: number): number {
+    return Math.floor(this.f[query * fields + field.tried + i]! / outcome.count);
   }
-
-  /** Undoes `link`; a query that is not linked is left as it is. */
-  unlink(query: number): void {
-    const channel = this.get(query, field.channel);
-    if (channel < 0) return;
-    const bucket = this.#idBucket(channel, this.get(query, field.id));
-    let at = this.#byId[bucket]!;
-    if (at === query) this.#byId[bucket] = this.get(query, field.nextId);
-    else {
-      while (this.get(at, field.nextId) !== query) at = this.get(at, field.nextId);
-      this.set(at, field.nextId, this.get(query, field.nextId));
+  /** What became of try `i`. */
+  outcomeOf(query: number, i: number): number {
+    return this.f[query * fields + field.tried + i]! % outcome.count;
+  }
+  /** Notes what became of the try of `slot`. */
+  setOutcome(query: number, slot: number, value: number): void {
+    const count = this.get(query, field.triedCount);
+    for (let i = 0; i < count; i++) {
+      if (this.triedSlot(query, i) === slot)
+        this.f[query * fields + field.tried + i] = slot * outcome.count + value;
     }
-    const next = this.get(query, field.nextOfChannel);
-    const previous = this.get(query, field.previousOfChannel);
-    if (previous === 0) this.#byChannel[channel] = next;
-    else this.set(previous, field.nextOfChannel, next);
-    if (next !== 0) this.set(next, field.previousOfChannel, previous);
-    this.set(query, field.channel, -1);
   }
-
-  /** One of the queries that wait on `channel`; 0 when none does. */
-  anyOf(channel: number): number {
-    return this.#byChannel[channel] ?? 0;
+  /** How many tries ended with `value`. */
+  outcomes(query: number, value: number): number {
+    const count = this.get(query, field.triedCount);
+    let sum = 0;
+    for (let i = 0; i < count; i++) if (this.outcomeOf(query, i) === value) sum++;
+    return sum;
   }
 
   /** First query with this question hash; follow with `nextTwin`. */

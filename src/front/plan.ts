@@ -18,11 +18,28 @@ export type PlanBackend = {
   readonly capacity?: number;
 };
 
+/** When a second backend is asked because the first is slow. Times in ms. */
+export type PlanHedge = {
+  /** Bounds of the delay. */
+  readonly least: number;
+  readonly most: number;
+  /** The delay while nothing is known of the backend. */
+  readonly unknown: number;
+  /** Hedges as a share of queries in the long run, 0 … 1. */
+  readonly budget: number;
+  /** Further ones that are saved up for times of trouble. */
+  readonly burst: number;
+};
+
 export type PlanPool = {
   readonly name: string;
   readonly policy: string;
   /** How long an answer may take, in ms. */
   readonly timeout: number;
+  /** Most backends asked one question when their answers are bad, at least 1. */
+  readonly tries: number;
+  /** Null: no hedging. */
+  readonly hedge: PlanHedge | null;
   readonly backends: readonly PlanBackend[];
 };
 

@@ -27,7 +27,9 @@ function workerPlan(setup: EngineSetup, generation: number, slots: Map<string, n
       identity: 'contract',
       version: 'contract',
       udpSize: 1_232,
-      pools: [{ name: 'default', policy: 'round-robin', timeout: setup.timeout, backends }],
+      pools: [
+        { name: 'default', policy: 'round-robin', timeout: setup.timeout, tries: 4, hedge: null, backends },
+      ],
       defaultPool: 0,
       domains: [],
     },

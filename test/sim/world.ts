@@ -6,8 +6,7 @@ import { Board } from '#balance/board.ts';
 import { Cache } from '#cache/cache.ts';
 import { frontCounters } from '#front/counters.ts';
 import { Entropy } from '#front/entropy.ts';
-import { Front } from '#front/front.ts';
-import { inFlightArenaBytes } from '#front/inflight.ts';
+import { Front, frontArenaBytes } from '#front/front.ts';
 import type { Plan, PlanPool } from '#front/plan.ts';
 import { type Egress, origin, originBytes } from '#front/ports.ts';
 import { makeArena } from '#kit/arena.ts';
@@ -69,6 +68,8 @@ export function pool(count: number, slot = 0, more: Partial<PlanPool> = {}): Pla
     name: 'default',
     policy: 'round-robin',
     timeout: 2000,
+    tries: 4,
+    hedge: null,
     backends: Array.from({ length: count }, (_, i) => ({
       name: `b${slot + i}`,
       slot: slot + i,
@@ -91,7 +92,7 @@ export class World {
   /** Whether datagrams and TCP can be had. */
   reachable = true;
   streams = true;
-  readonly #arena = makeArena(inFlightArenaBytes + 400_000);
+  readonly #arena = makeArena(frontArenaBytes + 400_000);
   readonly #in = this.#arena.reserve(65_600);
   readonly #out = this.#arena.reserve(66_000);
   readonly #query = this.#arena.reserve(65_600);

@@ -1,0 +1,955 @@
+/**
+ * What happens between a question and its answer: choose a backend, send, hedge, ask again elsewhere, decide whose fault a
+ * failure was, give a stale answer rather than none (design of failures: docs/failures.md). Synchronous, over bytes in
+ * an arena; a part of the front.
+ */
+import { type Board, stateCode } from '#balance/board.ts';
+import type { Question } from '#balance/policy.ts';
+import type { Cache } from '#cache/cache.ts';
+import { longestAnswer } from '#cache/layout.ts';
+import { foldedHash, sameFolded } from '#kit/fold.ts';
+import { Wheel } from '#kit/wheel.ts';
+import { AnswerScan, keyFlag, QueryScan, scanAnswer } from '#wire/scan.ts';
+import { Attempts, attemptField, attemptMark, maxAttempts } from './attempts.ts';
+import {
+  appendExtendedError,
+  composeEmpty,
+  composeQuery,
+  copy,
+  extendedError,
+  rcode,
+  readExtendedError,
+} from './compose.ts';
+import { frontCounters } from './counters.ts';
+import type { Delivery } from './delivery.ts';
+import { Domains } from './domains.ts';
+import type { Entropy } from './entropy.ts';
+import { Budget, Opinions } from './hedge.ts';
+import { field, type InFlight, mark, maxInFlight, maxTried, outcome, waiter } from './inflight.ts';
+import { type Blame, Ledger, type Trouble } from './ledger.ts';
+import { answerLifetime, type Lifetime } from './lifetime.ts';
+import type { Plan, PlanCache } from './plan.ts';
+import { Pool } from './pool.ts';
+import { type Arena, type Egress, familyOf, origin } from './ports.ts';
+import type { Replies } from './replies.ts';
+
+const count = frontCounters.at;
+/** Messages that one question may cost in all, over UDP and TCP, network errors included. */
+const maxSends = 8;
+/** All tries together may last so many timeouts. */
+const maxTimeouts = 2;
+/** Ids tried before a channel counts as full. */
+const idTries = 16;
+/** Above so many queries in flight nothing is hedged: it would feed the fire. */
+const hedgeBelow = maxInFlight / 8;
+/** A backend whose sibling has answered is silent when it has not within this, or within so many hedge delays, ms. */
+const silentAfter = 100;
+const silentDelays = 4;
+/** Extended errors that say that the name is at fault: DNSSEC (RFC 8914 4.7–4.13). */
+const firstDnssecError = 6;
+const lastDnssecError = 12;
+/** Room for a failure of our own, and behind it for a stale answer. */
+const failureRoom = 1024;
+const scratchBytes = failureRoom + longestAnswer + 64;
+/** Bytes that this part takes from the arena. */
+export const askingArenaBytes: number = scratchBytes + 64;
+
+/** A second hedge waits twice as long as the first, and so on, up to 2 to this power. */
+const hedgeDoublings = 3;
+
+/** Servers leave the question out of some failures. */
+function mayLackQuestion(code: number): boolean {
+  return code === rcode.formerr || code === rcode.servfail || code === rcode.notimp || code === rcode.refused;
+}
+
+const troubles: Readonly<Record<number, Trouble>> = {
+  [outcome.servfail]: 'servfail',
+  [outcome.refused]: 'refused',
+  [outcome.malformed]: 'malformed',
+  [outcome.network]: 'network',
+  [outcome.formerr]: 'malformed',
+};
+const blames: Readonly<Record<number, Blame>> = {
+  [outcome.servfail]: 'blamedServfail',
+  [outcome.refused]: 'blamedRefused',
+  [outcome.malformed]: 'blamedMalformed',
+  [outcome.network]: 'blamedNetwork',
+  [outcome.formerr]: 'blamedMalformed',
+};
+
+export type AskingParts = {
+  readonly arena: Arena;
+  readonly egress: Egress;
+  readonly board: Board;
+  readonly worker: number;
+  readonly counts: Float64Array;
+  readonly cache: Cache | null;
+  readonly entropy: Entropy;
+  readonly table: InFlight;
+  readonly replies: Replies;
+  readonly delivery: Delivery;
+};
+
+export class Asking {
+  readonly #u8: Uint8Array;
+  readonly #i32: Int32Array;
+  readonly #egress: Egress;
+  readonly #board: Board;
+  readonly #worker: number;
+  readonly #ledger: Ledger;
+  readonly #replies: Replies;
+  readonly #delivery: Delivery;
+  readonly #counts: Float64Array;
+  readonly #cache: Cache | null;
+  readonly #entropy: Entropy;
+  readonly #table: InFlight;
+  readonly #attempts: Attempts;
+  readonly #wheel = new Wheel(maxInFlight);
+  readonly #orphans = new Wheel(maxAttempts);
+  readonly #budget = new Budget();
+  readonly #opinions = new Opinions();
+  readonly #scratch: number;
+  /** The question of a query in flight, in the form that the cache takes. */
+  readonly #asked = new QueryScan();
+  readonly #answer = new AnswerScan();
+  readonly #lifetime: Lifetime = { ttl: 0, failure: false };
+  readonly #tried = new Int32Array(maxTried);
+  readonly question: Question = { nameHash: 0, clientHash: 0 };
+  #domains!: Domains;
+  #pools: readonly Pool[] = [];
+  #pool: Pool | undefined;
+  #keeping: PlanCache | undefined;
+
+  constructor(parts: AskingParts) {
+    this.#u8 = parts.arena.u8;
+    this.#i32 = parts.arena.i32;
+    this.#egress = parts.egress;
+    this.#board = parts.board;
+    this.#worker = parts.worker;
+    this.#ledger = new Ledger(parts.board, parts.worker);
+    this.#replies = parts.replies;
+    this.#delivery = parts.delivery;
+    this.#counts = parts.counts;
+    this.#cache = parts.cache;
+    this.#entropy = parts.entropy;
+    this.#table = parts.table;
+    this.#attempts = new Attempts(parts.egress.channels);
+    this.#scratch = parts.arena.reserve(scratchBytes);
+  }
+
+  /** Puts a snapshot in force. What is in flight, and what was learnt of the backends, stays. */
+  apply(plan: Plan, keeping: PlanCache | undefined): void {
+    this.#domains = new Domains(plan);
+    this.#pools = plan.pools.map(pool => new Pool(pool, this.#board, this.#worker, this.#entropy.int));
+    this.#keeping = keeping;
+    // One worker, one budget: the most generous pool's.
+    let best = null;
+    for (const { hedge } of plan.pools) if (hedge && (!best || hedge.burst > best.burst)) best = hedge;
+    if (best) this.#budget.apply(best);
+  }
+
+  /** Whether nothing is in flight on `channel`. */
+  idle(channel: number): boolean {
+    return this.#attempts.anyOf(channel) === 0;
+  }
+
+  /** When `expire` has something to do at the earliest (ms); Infinity: nothing to wait for. */
+  deadline(): number {
+    return this.#orphans.count === 0
+      ? this.#wheel.next()
+      : Math.min(this.#wheel.next(), this.#orphans.next());
+  }
+
+  /** Takes the hash of the client at `from` for policies that look at it. */
+  noteClient(from: number): void {
+    this.question.clientHash =
+      this.#u8[from] === familyOf.inet
+        ? foldedHash(this.#u8, from + origin.address4, 4)
+        : foldedHash(this.#u8, from + origin.address6, 16);
+  }
+
+  /** The slot of a backend for the name, none of the first `tried` of the list at hand; −1 when there is none. */
+  #pick(nameAt: number, nameLength: number, tried: number): number {
+    const pool = this.#pools[this.#domains.poolOf(this.#u8, nameAt, nameLength)];
+    this.#pool = pool;
+    if (!pool) return -1;
+    this.question.nameHash = foldedHash(this.#u8, nameAt, nameLength);
+    const slot = pool.pick(this.question, this.#tried, tried);
+    if (slot >= 0 && pool.failedOpen) this.#counts[count.failOpen]!++;
+    return slot;
+  }
+
+  /** Another backend than those that the query was asked of. */
+  #pickOther(query: number): number {
+    const table = this.#table;
+    const tried = table.get(query, field.triedCount);
+    for (let i = 0; i < tried; i++) this.#tried[i] = table.triedSlot(query, i);
+    const first = table.get(query, field.firstWaiter);
+    if (first !== 0) this.noteClient(first);
+    return this.#pick(table.nameAt(query), table.get(query, field.nameLength), tried);
+  }
+
+  /** An id that is free on the channel; −1 when none was found. */
+  #freeId(channel: number): number {
+    for (let i = 0; i < idTries; i++) {
+      const id = this.#entropy.id();
+      if (this.#attempts.find(channel, id) === 0) return id;
+    }
+    return -1;
+  }
+
+  /** Asks a backend for the first time; fails the query when there is none. */
+  ask(query: number, now: number): void {
+    const table = this.#table;
+    const slot = this.#pick(table.nameAt(query), table.get(query, field.nameLength), 0);
+    this.#budget.earn();
+    if (slot >= 0) {
+      this.#send(query, slot, this.#egress.datagramChannel(slot), 0, now);
+      return;
+    }
+    this.#counts[count.noBackend]!++;
+    this.#begin(query, now);
+    this.#conclude(query, extendedError.noReachableAuthority, 0, 0, now);
+  }
+
+  /** Notes when the query was first sent, and under which rules. */
+  #begin(query: number, now: number): void {
+    const table = this.#table;
+    if (table.begun[query] !== 0) return;
+    table.begun[query] = now;
+    table.set(query, field.timeout, this.#pool?.timeout ?? 0);
+    table.set(query, field.tries, this.#pool?.tries ?? 1);
+  }
+
+  /** Sends the question of `query` on `channel` (−1: none could be had) to the backend on `slot`. */
+  #send(query: number, slot: number, channel: number, marks: number, now: number): void {
+    const table = this.#table;
+    const id = channel < 0 || this.#attempts.full ? -1 : this.#freeId(channel);
+    this.#begin(query, now);
+    table.trying(query, slot);
+    if (id < 0) {
+      this.#ledger.note(slot, 'network');
+      table.setOutcome(query, slot, outcome.network);
+      table.set(query, field.sends, table.get(query, field.sends) + 1);
+      this.#elsewhere(query, extendedError.networkError, 0, 0, now);
+      return;
+    }
+    this.#start(query, slot, channel, id, marks, now);
+    const to = this.#egress.querySpace();
+    const plain = (table.get(query, field.marks) & mark.plainDns) !== 0;
+    const flags = table.get(query, field.keyFlags);
+    const length = composeQuery(
+      this.#u8,
+      to,
+      id,
+      plain ? flags & ~(keyFlag.edns | keyFlag.dnssecOk) : flags,
+      table.nameAt(query),
+      table.get(query, field.nameLength),
+      table.get(query, field.type),
+      table.get(query, field.class),
+      this.#replies.udpSize,
+      table.ecsAt(query),
+      table.get(query, field.ecsLength),
+    );
+    this.#egress.query(channel, length);
+  }
+
+  #start(query: number, slot: number, channel: number, id: number, marks: number, now: number): void {
+    const table = this.#table;
+    const attempt = this.#attempts.add(query, slot, channel, id, marks, now);
+    this.#attempts.set(attempt, attemptField.nextOfQuery, table.get(query, field.attempt));
+    table.set(query, field.attempt, attempt);
+    table.set(query, field.sends, table.get(query, field.sends) + 1);
+    table.sent[query] = now;
+    this.#ledger.sent(slot);
+    const pool = this.#pool;
+    const stays = mark.pass | mark.diagnosis;
+    const delay =
+      pool && (table.get(query, field.marks) & stays) === 0 && table.get(query, field.firstWaiter) !== 0
+        ? pool.hedgeDelay(slot) << table.get(query, field.hedges)
+        : 0;
+    table.set(query, field.delay, delay);
+    table.set(query, field.hedgeAt, delay === 0 ? 0 : Math.ceil(now - table.begun[query]!) + delay);
+    this.#schedule(query);
+  }
+
+  /** Sets the time at which something is to be done about the query if no answer comes before. */
+  #schedule(query: number): void {
+    const table = this.#table;
+    const timeout = table.get(query, field.timeout);
+    const begun = table.begun[query]!;
+    let due = Math.min(table.sent[query]! + timeout, begun + timeout * maxTimeouts);
+    const hedgeAt = table.get(query, field.hedgeAt);
+    if (hedgeAt > 0 && begun + hedgeAt < due) due = begun + hedgeAt;
+    if (this.#awaitsStale(query)) due = Math.min(due, begun + this.#keeping!.staleAfter);
+    this.#wheel.set(query, due);
+  }
+
+  /** Whether the client-response timer of the query runs (RFC 8767 5). */
+  #awaitsStale(query: number): boolean {
+    return (
+      this.#keeping !== undefined &&
+      this.#keeping.staleFor > 0 &&
+      (this.#table.get(query, field.marks) & (mark.timerOver | mark.pass | mark.diagnosis)) === 0 &&
+      this.#table.get(query, field.firstWaiter) !== 0
+    );
+  }
+
+  /**
+   * A backend for a message that is passed on as it is, other than the `tries` that this gave before for the same message; −1 when
+   * there is none.
+   */
+  pickPass(nameAt: number, nameLength: number, tries: number): number {
+    const slot = this.#pick(nameAt, nameLength, tries);
+    this.#tried[tries] = slot;
+    if (slot < 0 && tries === 0) this.#counts[count.noBackend]!++;
+    return slot;
+  }
+
+  /** Finds a channel to the backend on `slot` and an id on it for a message that is passed on; false when there is none. */
+  findPass(slot: number, tcp: boolean): boolean {
+    this.#passSlot = slot;
+    this.#passChannel = tcp ? this.#egress.streamChannel(slot) : this.#egress.datagramChannel(slot);
+    this.#passId = this.#passChannel < 0 || this.#attempts.full ? -1 : this.#freeId(this.#passChannel);
+    if (this.#passId >= 0) return true;
+    this.#ledger.note(slot, 'network');
+    return false;
+  }
+  #passSlot = -1;
+  #passChannel = -1;
+  #passId = -1;
+
+  /** Sends the message of `length` bytes at `at` for `query` to where `findPass` found, with the id it found. */
+  pass(query: number, at: number, length: number, tcp: boolean, now: number): void {
+    const u8 = this.#u8;
+    this.#begin(query, now);
+    this.#table.trying(query, this.#passSlot);
+    const marks = tcp ? attemptMark.stream : 0;
+    this.#start(query, this.#passSlot, this.#passChannel, this.#passId, marks, now);
+    const to = this.#egress.querySpace();
+    copy(u8, this.#i32, at, to, length);
+    u8[to] = this.#passId >> 8;
+    u8[to + 1] = this.#passId;
+    this.#egress.query(this.#passChannel, length);
+  }
+
+  /**
+   * Takes a packet of `length` bytes at `at` that came on `channel` (so from the right address and port). It is an answer
+   * only if an attempt has its id and its question; anything else is counted and dropped.
+   */
+  answer(channel: number, slot: number, at: number, length: number, now: number): void {
+    const u8 = this.#u8;
+    const attempts = this.#attempts;
+    const attempt =
+      length < 12 || (u8[at + 2]! & 0x80) === 0 ? 0 : attempts.find(channel, (u8[at]! << 8) | u8[at + 1]!);
+    if (attempt === 0) {
+      this.#ledger.note(slot, 'unexpected');
+      return;
+    }
+    const sound = scanAnswer(u8, at, length, this.#answer);
+    const query = attempts.get(attempt, attemptField.query);
+    if (query === 0) {
+      this.#orphanAnswered(attempt, slot, at, sound, now);
+      return;
+    }
+    if (!this.#answersQuestion(query, at)) {
+      this.#ledger.note(slot, 'unexpected');
+      this.#doubt(query, attempt, now);
+      return;
+    }
+    const table = this.#table;
+    const marks = table.get(query, field.marks);
+    const failed = this.#outcomeOf(sound, at);
+    this.#ledger.answered(slot, now - attempts.sent[attempt]!, failed !== outcome.open);
+    if (failed !== outcome.open) this.#ledger.note(slot, troubles[failed]!);
+    if (marks & mark.pass) {
+      this.#delivery.asItIs(query, at, length);
+      this.end(query, now);
+      return;
+    }
+    if (marks & mark.diagnosis) {
+      const verdict = failed === outcome.open ? count.verdictBogus : count.verdictName;
+      this.#counts[verdict]!++;
+      this.end(query, now);
+      return;
+    }
+    const scan = this.#answer;
+    if (sound && scan.optAt > 0) {
+      // What is said there is the size of packets that we take, not the backend's.
+      u8[at + scan.optAt + 3] = this.#replies.udpSize >> 8;
+      u8[at + scan.optAt + 4] = this.#replies.udpSize;
+    }
+    if (failed !== outcome.open) {
+      this.#failed(query, attempt, failed, at, length, now);
+      return;
+    }
+    if (scan.rcode === rcode.nxdomain) this.#ledger.count(slot, 'nxdomain');
+    this.#settle(query, attempt, now);
+    if (scan.truncated) {
+      this.#truncated(query, slot, at, length, now);
+      return;
+    }
+    this.#keep(query, at, length, now);
+    this.#delivery.answer(query, at, length, scan.optAt);
+    this.end(query, now);
+  }
+
+  /** What the scanned answer means for the try: `open` for a good one. */
+  #outcomeOf(sound: boolean, at: number): number {
+    const scan = this.#answer;
+    const code = sound ? scan.rcode : this.#u8[at + 3]! & 15;
+    if (code === rcode.servfail) return outcome.servfail;
+    if (code === rcode.refused) return outcome.refused;
+    if (code === rcode.formerr || code === rcode.notimp) return outcome.formerr;
+    return sound && scan.nameLength > 0 ? outcome.open : outcome.malformed;
+  }
+
+  /** Whether the scanned answer at `at` repeats the opcode and question of `query`; servers leave it out of some failures. */
+  #answersQuestion(query: number, at: number): boolean {
+    const scan = this.#answer;
+    const table = this.#table;
+    const nameLength = table.get(query, field.nameLength);
+    if (((this.#u8[at + 2]! >> 3) & 15) !== table.get(query, field.opcode)) return false;
+    if (scan.nameLength === 0) return nameLength === 0 || mayLackQuestion(this.#u8[at + 3]! & 15);
+    return (
+      scan.nameLength === nameLength &&
+      scan.type === table.get(query, field.type) &&
+      scan.class === table.get(query, field.class) &&
+      sameFolded(this.#u8, table.nameAt(query), this.#u8, at + 12, nameLength)
+    );
+  }
+
+  /** The right id, but not the question: forged, or the backend is confused. Another is asked; the true answer may still come. */
+  #doubt(query: number, attempt: number, now: number): void {
+    const attempts = this.#attempts;
+    if (attempts.is(attempt, attemptMark.doubted)) return;
+    attempts.mark(attempt, attemptMark.doubted);
+    if ((this.#table.get(query, field.marks) & (mark.pass | mark.diagnosis)) === 0) this.#another(query, now);
+  }
+
+  /** An answer came for a query that has ended. */
+  #orphanAnswered(attempt: number, slot: number, at: number, sound: boolean, now: number): void {
+    const scan = this.#answer;
+    const attempts = this.#attempts;
+    const same =
+      scan.nameLength === 0
+        ? mayLackQuestion(this.#u8[at + 3]! & 15)
+        : scan.type === attempts.get(attempt, attemptField.type) &&
+          (foldedHash(this.#u8, at + 12, scan.nameLength) | 0) ===
+            attempts.get(attempt, attemptField.nameHash);
+    if (!same) {
+      this.#ledger.note(slot, 'unexpected');
+      return;
+    }
+    const failed = this.#outcomeOf(sound, at);
+    this.#ledger.answered(slot, now - attempts.sent[attempt]!, failed !== outcome.open);
+    this.#ledger.count(slot, 'late');
+    if (failed !== outcome.open) {
+      this.#ledger.note(slot, troubles[failed]!);
+      if (!attempts.is(attempt, attemptMark.blamed)) this.#ledger.blame(slot, blames[failed]!, now);
+    } else if (scan.rcode === rcode.nxdomain) this.#ledger.count(slot, 'nxdomain');
+    this.#removeOrphan(attempt);
+  }
+
+  #removeOrphan(attempt: number): void {
+    this.#orphans.clear(attempt);
+    this.#ledger.ended(this.#attempts.get(attempt, attemptField.slot));
+    this.#attempts.remove(attempt);
+  }
+
+  /** Takes an attempt off its query and out. */
+  #release(query: number, attempt: number): void {
+    const attempts = this.#attempts;
+    const next = attempts.get(attempt, attemptField.nextOfQuery);
+    let at = this.#table.get(query, field.attempt);
+    if (at === attempt) this.#table.set(query, field.attempt, next);
+    else {
+      while (attempts.get(at, attemptField.nextOfQuery) !== attempt) {
+        at = attempts.get(at, attemptField.nextOfQuery);
+      }
+      attempts.set(at, attemptField.nextOfQuery, next);
+    }
+    this.#ledger.ended(attempts.get(attempt, attemptField.slot));
+    attempts.remove(attempt);
+  }
+
+  /** A good answer came by `attempt`: whoever failed at the same question is to blame. */
+  #settle(query: number, attempt: number, now: number): void {
+    const table = this.#table;
+    table.setOutcome(query, this.#attempts.get(attempt, attemptField.slot), outcome.open);
+    this.#release(query, attempt);
+    const tries = table.get(query, field.triedCount);
+    let blamed = false;
+    for (let i = 0; i < tries; i++) {
+      const became = table.outcomeOf(query, i);
+      if (became === outcome.open) continue;
+      this.#ledger.blame(table.triedSlot(query, i), blames[became]!, now);
+      blamed = true;
+    }
+    if (blamed) this.#counts[count.verdictNode]!++;
+    for (let other = table.get(query, field.attempt); other !== 0; ) {
+      const next = this.#attempts.get(other, attemptField.nextOfQuery);
+      this.#orphan(query, other, true, now);
+      other = next;
+    }
+    table.set(query, field.attempt, 0);
+  }
+
+  /** Leaves an attempt without its query; `judged`: another backend answered well, so that silence is this one's fault. */
+  #orphan(query: number, attempt: number, judged: boolean, now: number): void {
+    const attempts = this.#attempts;
+    const table = this.#table;
+    const slot = attempts.get(attempt, attemptField.slot);
+    const lost = attempts.is(attempt, attemptMark.troubled | attemptMark.timedOut);
+    if (judged && attempts.is(attempt, attemptMark.timedOut)) this.#ledger.blame(slot, 'blamedSilent', now);
+    else if (judged && attempts.is(attempt, attemptMark.doubted))
+      this.#ledger.blame(slot, 'blamedMalformed', now);
+    if (lost || (table.get(query, field.marks) & (mark.pass | mark.diagnosis)) !== 0) {
+      this.#ledger.ended(slot);
+      attempts.remove(attempt);
+      return;
+    }
+    attempts.set(attempt, attemptField.query, 0);
+    attempts.set(
+      attempt,
+      attemptField.nameHash,
+      foldedHash(this.#u8, table.nameAt(query), table.get(query, field.nameLength)) | 0,
+    );
+    attempts.set(attempt, attemptField.type, table.get(query, field.type));
+    const end = attempts.sent[attempt]! + table.get(query, field.timeout);
+    if (!judged || attempts.is(attempt, attemptMark.doubted)) attempts.mark(attempt, attemptMark.blamed);
+    const patience = Math.max(silentAfter, table.get(query, field.delay) * silentDelays);
+    const due = attempts.is(attempt, attemptMark.blamed) ? end : Math.min(end, now + patience);
+    this.#orphans.set(attempt, Math.max(due, now));
+    attempts.deadline[attempt] = end;
+  }
+
+  /** Ends a query that nobody waits for any more. What is still under way becomes an orphan. */
+  end(query: number, now: number): void {
+    const table = this.#table;
+    for (let attempt = table.get(query, field.attempt); attempt !== 0; ) {
+      const next = this.#attempts.get(attempt, attemptField.nextOfQuery);
+      this.#orphan(query, attempt, false, now);
+      attempt = next;
+    }
+    table.set(query, field.attempt, 0);
+    table.withdraw(query);
+    this.#wheel.clear(query);
+    table.release(query);
+    this.#counts[count.inFlight] = table.count;
+  }
+
+  /** A backend failed at the question, with the answer of `length` bytes at `at`. */
+  #failed(query: number, attempt: number, failed: number, at: number, length: number, now: number): void {
+    const table = this.#table;
+    const slot = this.#attempts.get(attempt, attemptField.slot);
+    this.#release(query, attempt);
+    table.setOutcome(query, slot, failed);
+    const scan = this.#answer;
+    const sound = failed !== outcome.malformed && scan.nameLength > 0;
+    const ede = sound && scan.optAt > 0 ? readExtendedError(this.#u8, at + scan.optAt, at + scan.optEnd) : -1;
+    if (ede >= 0) table.set(query, field.ede, ede + 1);
+    if (failed === outcome.servfail && ede >= firstDnssecError && ede <= lastDnssecError) {
+      this.#counts[count.verdictBogus]!++;
+      this.#giveUp(query, ede, at, length, now);
+      return;
+    }
+    const code =
+      failed === outcome.malformed ? extendedError.networkError : extendedError.noReachableAuthority;
+    this.#elsewhere(query, ede >= 0 ? ede : code, sound ? at : 0, length, now);
+  }
+
+  /**
+   * Asks another backend after a failure, unless one that was asked later may still answer in time; when there is none, the query ends
+   * with what is at `at` (0: nothing to pass on).
+   */
+  #elsewhere(query: number, ede: number, at: number, length: number, now: number): void {
+    const hopeful = this.#hopeful(query);
+    if (!hopeful && this.#another(query, now)) return;
+    if (hopeful || this.#table.get(query, field.attempt) !== 0) {
+      if (ede >= 0) this.#table.set(query, field.ede, ede + 1);
+      this.#schedule(query);
+      return;
+    }
+    if (this.#withoutEdns(query, now)) return;
+    this.#conclude(query, ede, at, length, now);
+  }
+
+  /** Whether an attempt is under way that nothing speaks against yet. */
+  #hopeful(query: number): boolean {
+    const attempts = this.#attempts;
+    const marks = attemptMark.overdue | attemptMark.troubled | attemptMark.doubted | attemptMark.timedOut;
+    let attempt = this.#table.get(query, field.attempt);
+    while (attempt !== 0 && attempts.is(attempt, marks))
+      attempt = attempts.get(attempt, attemptField.nextOfQuery);
+    return attempt !== 0;
+  }
+
+  /** Asks another backend at once, if there is one and it is worth it; false otherwise. */
+  #another(query: number, now: number): boolean {
+    const table = this.#table;
+    const tries = table.get(query, field.tries);
+    if (table.get(query, field.sends) >= maxSends || table.get(query, field.triedCount) >= tries)
+      return false;
+    if (table.get(query, field.marks) & mark.prefetch && table.get(query, field.triedCount) >= 2)
+      return false;
+    // Two that fail alike speak against the name. A third opinion is for the case that both are sick, and there are only so many.
+    const alike = Math.max(
+      table.outcomes(query, outcome.servfail),
+      table.outcomes(query, outcome.refused),
+      table.outcomes(query, outcome.formerr),
+    );
+    if (alike >= 2 && !this.#opinions.spend(now)) {
+      this.#counts[count.opinionsSaved]!++;
+      return false;
+    }
+    const slot = this.#pickOther(query);
+    if (slot < 0) return false;
+    this.#counts[count.again]!++;
+    table.set(query, field.marks, table.get(query, field.marks) & ~mark.stream);
+    this.#send(query, slot, this.#egress.datagramChannel(slot), 0, now);
+    return true;
+  }
+
+  /** All backends say FORMERR: perhaps they do not understand EDNS (RFC 6891 7). Asks the last one without. */
+  #withoutEdns(query: number, now: number): boolean {
+    const table = this.#table;
+    const marks = table.get(query, field.marks);
+    const tries = table.get(query, field.triedCount);
+    if (
+      (marks & mark.plainDns) !== 0 ||
+      (table.get(query, field.keyFlags) & keyFlag.edns) === 0 ||
+      tries === 0 ||
+      table.outcomes(query, outcome.formerr) < tries
+    ) {
+      return false;
+    }
+    table.set(query, field.marks, marks | mark.plainDns);
+    const slot = table.triedSlot(query, tries - 1);
+    this.#send(query, slot, this.#egress.datagramChannel(slot), 0, now);
+    return true;
+  }
+
+  /** Nobody answered well: says whose fault it is, and ends the query. */
+  #conclude(query: number, ede: number, at: number, length: number, now: number): void {
+    const table = this.#table;
+    if ((table.get(query, field.marks) & mark.diagnosis) !== 0) {
+      this.#counts[count.verdictName]!++;
+      this.end(query, now);
+      return;
+    }
+    const servfails = table.outcomes(query, outcome.servfail);
+    const refusals = table.outcomes(query, outcome.refused);
+    const malformed = table.outcomes(query, outcome.malformed) + table.outcomes(query, outcome.formerr);
+    const prefetch = (table.get(query, field.marks) & mark.prefetch) !== 0;
+    if (servfails > 0 && !prefetch && this.#diagnose(query, now)) {
+      // The verdict follows.
+    } else if (servfails + refusals + malformed === 0) this.#counts[count.verdictEverybody]!++;
+    else this.#counts[count.verdictName]!++;
+    this.#giveUp(query, ede, at, length, now);
+  }
+
+  /** Asks with CD=1, for nobody: if that succeeds, the name is bogus (RFC 4035 3.2.2). False when it would tell nothing or costs too much. */
+  #diagnose(query: number, now: number): boolean {
+    const table = this.#table;
+    const flags = table.get(query, field.keyFlags);
+    if ((flags & keyFlag.cd) !== 0 || table.get(query, field.class) !== 1) return false;
+    if (!this.#opinions.spend(now)) return false;
+    const tries = table.get(query, field.triedCount);
+    let slot = -1;
+    for (let i = 0; i < tries; i++) {
+      if (table.outcomeOf(query, i) === outcome.servfail) slot = table.triedSlot(query, i);
+    }
+    const twin = table.copyOf(query);
+    if (twin === 0) return false;
+    table.set(twin, field.keyFlags, flags | keyFlag.cd);
+    table.set(twin, field.marks, mark.diagnosis);
+    table.set(twin, field.tries, 1);
+    this.#counts[count.diagnoses]!++;
+    this.#counts[count.inFlight] = table.count;
+    this.#send(twin, slot, this.#egress.datagramChannel(slot), 0, now);
+    return true;
+  }
+
+  /** Ends the query: with a stale answer, with the failure at `at`, or with our own. */
+  #giveUp(query: number, ede: number, at: number, length: number, now: number): void {
+    const table = this.#table;
+    const scan = this.#answer;
+    const code = at === 0 ? rcode.servfail : scan.rcode;
+    // A message of the backend's that says no EDNS to a client that speaks it, or nothing about the reason, is replaced by ours.
+    const whole = at !== 0 && ((table.get(query, field.keyFlags) & keyFlag.edns) === 0 || scan.optAt > 0);
+    const from = whole ? at : this.#scratch;
+    const bytes = whole ? length : this.#composeFailure(query, code, ede);
+    const opt = whole ? scan.optAt : this.#scratchOpt;
+    if (code === rcode.servfail) this.#storeFailure(query, from, bytes, opt, now);
+    if (!this.#giveStale(query, count.staleFailure, now)) this.#delivery.answer(query, from, bytes, opt);
+    this.end(query, now);
+  }
+
+  /** Writes a failure of our own at `#scratch`; its OPT is at offset `#scratchOpt`. */
+  #composeFailure(query: number, code: number, ede: number): number {
+    const table = this.#table;
+    const nameLength = table.get(query, field.nameLength);
+    const flags = table.get(query, field.keyFlags);
+    this.#scratchOpt = (flags & keyFlag.edns) === 0 ? 0 : 12 + nameLength + 4;
+    return composeEmpty(
+      this.#u8,
+      this.#scratch,
+      0,
+      table.get(query, field.opcode),
+      flags,
+      code,
+      table.nameAt(query),
+      nameLength,
+      table.get(query, field.type),
+      table.get(query, field.class),
+      this.#replies.udpSize,
+      ede,
+    );
+  }
+  #scratchOpt = 0;
+
+  #storeFailure(query: number, at: number, length: number, opt: number, now: number): void {
+    if (!this.#keeping || !this.#cache || this.#keeping.failureTtl <= 0) return;
+    this.#cache.storeFailure(
+      this.#u8,
+      at,
+      length,
+      opt,
+      this.#askedOf(query),
+      this.#u8,
+      Math.floor(now / 1000),
+    );
+  }
+
+  /** Gives all who wait a stale answer; false when there is none. */
+  #giveStale(query: number, counter: number, now: number): boolean {
+    const table = this.#table;
+    if (!this.#keeping || !this.#cache || this.#keeping.staleFor <= 0) return false;
+    if (table.get(query, field.firstWaiter) === 0) return false;
+    const scratch = this.#staleScratch();
+    const length = this.#cache.lookupStale(
+      this.#u8,
+      this.#i32,
+      this.#askedOf(query),
+      Math.floor(now / 1000),
+      scratch,
+      longestAnswer,
+    );
+    if (length === 0) return false;
+    const opt = this.#cache.hitOpt;
+    const ede = this.#cache.hitNegative ? extendedError.staleNxdomain : extendedError.stale;
+    const bytes = opt > 0 ? appendExtendedError(this.#u8, scratch, length, opt, ede) : length;
+    for (let place = table.get(query, field.firstWaiter); place !== 0; ) {
+      this.#counts[counter]!++;
+      place = this.#i32[(place + waiter.next) >> 2]!;
+    }
+    this.#delivery.answer(query, scratch, bytes, opt);
+    return true;
+  }
+
+  /** Not where a failure may lie that is to be given if nothing stale is found. */
+  #staleScratch(): number {
+    return this.#scratch + failureRoom;
+  }
+
+  /** Keeps the scanned answer in the cache, if it may be kept. */
+  #keep(query: number, at: number, length: number, now: number): void {
+    const keeping = this.#keeping;
+    // Without EDNS it is not the answer to the question as it was put.
+    if ((this.#table.get(query, field.marks) & mark.plainDns) !== 0) return;
+    if (!keeping || !answerLifetime(this.#answer, keeping, this.#lifetime)) return;
+    this.#cache!.store(
+      this.#u8,
+      at,
+      length,
+      this.#answer,
+      this.#askedOf(query),
+      this.#u8,
+      Math.floor(now / 1000),
+      this.#lifetime.ttl,
+      this.#lifetime.failure,
+    );
+  }
+
+  #askedOf(query: number): QueryScan {
+    const table = this.#table;
+    const asked = this.#asked;
+    asked.at = table.nameAt(query) - 12;
+    asked.nameLength = table.get(query, field.nameLength);
+    asked.type = table.get(query, field.type);
+    asked.class = table.get(query, field.class);
+    asked.keyFlags = table.get(query, field.keyFlags);
+    asked.hash = table.get(query, field.hash);
+    asked.ecsAt = table.ecsAt(query);
+    asked.ecsLength = table.get(query, field.ecsLength);
+    return asked;
+  }
+
+  /** A truncated answer goes to UDP clients as it is; for TCP clients the backend is asked again over TCP. */
+  #truncated(query: number, slot: number, at: number, length: number, now: number): void {
+    const table = this.#table;
+    const streaming = (table.get(query, field.marks) & mark.stream) !== 0;
+    const waiting = this.#delivery.truncated(query, at, length, this.#answer.optAt, streaming);
+    // A prefetch goes on for those who will ask, where this engine has TCP.
+    const prefetching = !streaming && (table.get(query, field.marks) & mark.prefetch) !== 0;
+    const channel = waiting > 0 || prefetching ? this.#egress.streamChannel(slot) : -1;
+    if (waiting === 0 && channel < 0) {
+      this.end(query, now);
+      return;
+    }
+    this.#counts[count.overTcp]!++;
+    table.set(query, field.marks, table.get(query, field.marks) | mark.stream);
+    this.#poolOf(query);
+    this.#send(query, slot, channel, attemptMark.stream, now);
+  }
+
+  /** Looks up the pool of the query, for what depends on it. */
+  #poolOf(query: number): void {
+    const table = this.#table;
+    this.#pool =
+      this.#pools[this.#domains.poolOf(this.#u8, table.nameAt(query), table.get(query, field.nameLength))];
+  }
+
+  /**
+   * What is in flight on `channel` may be lost. A TCP connection that broke is certain. Over UDP it is the network's word
+   * (ICMP), which anybody can forge and which may be old news: another backend is asked if there is one, and the wait goes on.
+   */
+  broken(channel: number, now: number): void {
+    const attempts = this.#attempts;
+    let next = 0;
+    for (let attempt = attempts.anyOf(channel); attempt !== 0; attempt = next) {
+      next = attempts.get(attempt, attemptField.nextOfChannel);
+      const slot = attempts.get(attempt, attemptField.slot);
+      const query = attempts.get(attempt, attemptField.query);
+      const stream = attempts.is(attempt, attemptMark.stream);
+      if (attempts.is(attempt, attemptMark.troubled)) continue;
+      this.#ledger.note(slot, 'network');
+      if (query === 0) {
+        if (!attempts.is(attempt, attemptMark.blamed)) this.#ledger.blame(slot, 'blamedNetwork', now);
+        this.#removeOrphan(attempt);
+      } else if (stream) this.#streamBroken(query, attempt, slot, now);
+      else if ((this.#table.get(query, field.marks) & (mark.pass | mark.diagnosis)) === 0) {
+        attempts.mark(attempt, attemptMark.troubled);
+        this.#table.setOutcome(query, slot, outcome.network);
+        this.#another(query, now);
+      }
+    }
+  }
+
+  #streamBroken(query: number, attempt: number, slot: number, now: number): void {
+    const table = this.#table;
+    const marks = table.get(query, field.marks);
+    this.#release(query, attempt);
+    table.setOutcome(query, slot, outcome.network);
+    if ((marks & mark.pass) !== 0) {
+      this.#delivery.fail(query, extendedError.networkError);
+      this.end(query, now);
+    } else if ((marks & mark.reconnected) === 0) {
+      // A server may close an idle connection at any time (RFC 7766 6.2.4): once more, on a new one.
+      table.set(query, field.marks, marks | mark.reconnected);
+      this.#poolOf(query);
+      this.#send(query, slot, this.#egress.streamChannel(slot), attemptMark.stream, now);
+    } else this.#elsewhere(query, extendedError.networkError, 0, 0, now);
+  }
+
+  /** Does what has become due. Call when `deadline` is reached. */
+  expire(now: number): void {
+    for (let query = this.#wheel.take(now); query !== 0; query = this.#wheel.take(now)) this.#due(query, now);
+    if (this.#orphans.count === 0) return;
+    for (let orphan = this.#orphans.take(now); orphan !== 0; orphan = this.#orphans.take(now)) {
+      this.#orphanDue(orphan, now);
+    }
+  }
+
+  #orphanDue(attempt: number, now: number): void {
+    const attempts = this.#attempts;
+    const slot = attempts.get(attempt, attemptField.slot);
+    const end = attempts.deadline[attempt]!;
+    if (!attempts.is(attempt, attemptMark.blamed)) {
+      attempts.mark(attempt, attemptMark.blamed);
+      this.#ledger.blame(slot, 'blamedSilent', now);
+    }
+    if (now < end) {
+      this.#orphans.set(attempt, end);
+      return;
+    }
+    this.#ledger.note(slot, 'timeout');
+    this.#removeOrphan(attempt);
+  }
+
+  #due(query: number, now: number): void {
+    const table = this.#table;
+    const begun = table.begun[query]!;
+    const timeout = table.get(query, field.timeout);
+    if (this.#awaitsStale(query) && now >= begun + this.#keeping!.staleAfter) {
+      const given = this.#giveStale(query, count.staleTimer, now);
+      const marks = table.get(query, field.marks) | mark.timerOver | (given ? mark.staleGiven : 0);
+      table.set(query, field.marks, marks);
+    }
+    const over = now >= begun + timeout * maxTimeouts;
+    if (over || now >= table.sent[query]! + timeout) {
+      this.#timedOut(query, now);
+      if (!over && (table.get(query, field.marks) & (mark.pass | mark.diagnosis)) === 0) {
+        if (this.#another(query, now)) return;
+      }
+      if ((table.get(query, field.marks) & mark.diagnosis) === 0) this.#counts[count.timeouts]!++;
+      if ((table.get(query, field.marks) & mark.pass) !== 0) {
+        this.#delivery.fail(query, extendedError.noReachableAuthority);
+        this.end(query, now);
+        return;
+      }
+      const ede = table.get(query, field.ede) - 1;
+      this.#conclude(query, ede >= 0 ? ede : extendedError.noReachableAuthority, 0, 0, now);
+      return;
+    }
+    const hedgeAt = table.get(query, field.hedgeAt);
+    if (hedgeAt > 0 && now >= begun + hedgeAt) this.#hedge(query, now);
+    else this.#schedule(query);
+  }
+
+  /** Notes which attempts have been waited for long enough. */
+  #timedOut(query: number, now: number): void {
+    const attempts = this.#attempts;
+    const timeout = this.#table.get(query, field.timeout);
+    for (
+      let attempt = this.#table.get(query, field.attempt);
+      attempt !== 0;
+      attempt = attempts.get(attempt, attemptField.nextOfQuery)
+    ) {
+      if (now < attempts.sent[attempt]! + timeout || attempts.is(attempt, attemptMark.timedOut)) continue;
+      attempts.mark(attempt, attemptMark.timedOut);
+      this.#ledger.note(attempts.get(attempt, attemptField.slot), 'timeout');
+    }
+  }
+
+  /** The backend asked last takes longer than it usually does: asks another too, if that can be afforded. */
+  #hedge(query: number, now: number): void {
+    const table = this.#table;
+    const attempts = this.#attempts;
+    const delay = table.get(query, field.delay);
+    const attempt = table.get(query, field.attempt);
+    const slot = attempt === 0 ? -1 : attempts.get(attempt, attemptField.slot);
+    if (slot >= 0 && !attempts.is(attempt, attemptMark.overdue)) {
+      attempts.mark(attempt, attemptMark.overdue);
+      this.#ledger.overdue(slot);
+    }
+    // Looked at again later: tokens may have come, or reason to doubt the backend.
+    table.set(query, field.hedgeAt, Math.ceil(now - table.begun[query]!) + delay);
+    const most = Math.min(maxSends, table.get(query, field.tries));
+    if (table.count < hedgeBelow && slot >= 0 && table.get(query, field.triedCount) < most) {
+      const doubted = this.#ledger.doubts(slot, now) || this.#board.stateCode(slot) > stateCode.up;
+      const other = this.#budget.canSpend(doubted) ? this.#pickOther(query) : -1;
+      if (other >= 0) {
+        this.#budget.spend(doubted);
+        this.#counts[count.hedges]!++;
+        this.#ledger.count(slot, 'hedged');
+        table.set(query, field.hedges, Math.min(hedgeDoublings, table.get(query, field.hedges) + 1));
+        this.#send(query, other, this.#egress.datagramChannel(other), 0, now);
+        return;
+      }
+      this.#counts[count.hedgesSaved]!++;
+    }
+    this.#schedule(query);
+  }
+}
