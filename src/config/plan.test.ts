@@ -46,6 +46,8 @@ test('a worker is told what it needs', () => {
         name: 'inside',
         policy: 'least-outstanding',
         timeout: 2000,
+        tries: 4,
+        hedge: { least: 8, most: 500, unknown: 100, budget: 0.01, burst: 400 },
         backends: [
           { name: 'rin', address: '2001:db8::1', port: 54, weight: 1, source: '2001:db8::2', slot: 9 },
         ],
@@ -54,6 +56,8 @@ test('a worker is told what it needs', () => {
         name: 'default',
         policy: 'first-available',
         timeout: 1000,
+        tries: 4,
+        hedge: { least: 8, most: 500, unknown: 100, budget: 0.01, burst: 400 },
         backends: [{ name: 'kai', address: '192.0.2.1', port: 53, weight: 2, capacity: 5, slot: 7 }],
       },
     ],
