@@ -26,7 +26,7 @@ type Storm = { readonly name: string; readonly label: string; readonly random: b
 
 const storms: readonly Storm[] = [
   { name: 'zone', label: '1,000 names of a zone', random: false },
-  { name: 'random', label: '100,000 random names under it', random: true },
+  { name: 'random', label: '100,000 random names', random: true },
 ];
 
 const metrics: readonly Metric[] = [

@@ -123,7 +123,8 @@ static void send_some(int number, int64_t when, int64_t gap, int64_t now) {
   }
   for (int done = 0; done < number;) {
     int went = sendmmsg(fds[s], messages + done, number - done, 0);
-    done += went > 0 ? went : 1;
+    /* A refusal is of a packet before; this one has not been sent. */
+    done += went > 0 ? went : errno == ECONNREFUSED ? 0 : 1;
   }
   sent += number;
   in_flight += number;
@@ -160,14 +161,16 @@ int main(int argc, char **argv) {
   }
   int64_t start = nanoseconds(), end = start + (int64_t)(seconds * 1e9), gap = rate ? 1000000000LL / rate : 0;
   int64_t quiet = start;
+  uint64_t all = rate ? seconds * rate + 0.5 : UINT64_MAX;
   for (;;) {
     int64_t now = nanoseconds(), wait;
-    if (now >= end) break;
+    if (rate ? sent >= all : now >= end) break;
     uint64_t before = received;
     if (rate) {
       int64_t next = start + sent * gap;
-      while (next <= now && next < end) {
+      while (next <= now && sent < all) {
         int64_t number = (now - next) / gap + 1;
+        if (number > (int64_t)(all - sent)) number = all - sent;
         send_some(number > batch ? batch : number, next, gap, now);
         next = start + sent * gap;
         now = nanoseconds();
@@ -178,7 +181,7 @@ int main(int argc, char **argv) {
       wait = 100000000;
     }
     if (wait > 0) {
-      if (wait > end - now) wait = end - now;
+      if (!rate && wait > end - now) wait = end - now;
       struct timespec timeout = {wait / 1000000000, wait % 1000000000};
       ppoll(polls, sockets, &timeout, NULL);
     } else {
