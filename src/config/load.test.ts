@@ -289,9 +289,10 @@ describe('problems say where, what, what was expected, and what may have been me
     );
   });
   test('more backends than the board has places for', () => {
-    const many = Array.from({ length: 1025 }, (_, i) => `{ name: n${i}, address: "192.0.2.1:${i + 1}" }`).join(
-      ', ',
-    );
+    const many = Array.from(
+      { length: 1025 },
+      (_, i) => `{ name: n${i}, address: "192.0.2.1:${i + 1}" }`,
+    ).join(', ');
     assert.deepEqual(problems(`listen: 127.0.0.1\npools: { default: { backends: [${many}] } }`), [
       'f.yaml:2:1: pools: there are 1025 backends; expected at most 1024',
     ]);

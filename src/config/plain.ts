@@ -1,5 +1,6 @@
 /** A snapshot under the names and in the forms of the file, with every default in sight. */
 
+import { formatPerSecond } from '#front/schema.ts';
 import { formatDuration, formatSize } from '#kit/units.ts';
 import { formatBlock, formatEndpoint } from '#net/address.ts';
 import { rcodeName, typeName } from '#wire/types.ts';
@@ -12,7 +13,7 @@ export type PlainMapping = { readonly [key: string]: Plain };
 
 /** The snapshot as a file would say it. Loading that gives the same snapshot again. */
 export function plainOf(snapshot: Snapshot): PlainMapping {
-  const { cache, tcp } = snapshot;
+  const { cache, tcp, limits } = snapshot;
   return {
     listen: snapshot.listen.map(formatEndpoint),
     allow: snapshot.allow.map(formatBlock),
@@ -35,6 +36,14 @@ export function plainOf(snapshot: Snapshot): PlainMapping {
     api: snapshot.api ? formatEndpoint(snapshot.api) : 'off',
     workers: snapshot.workers,
     engine: snapshot.engine,
+    limits: {
+      'per-client': limits.perClient > 0 ? formatPerSecond(limits.perClient) : 'off',
+      'per-network': limits.perNetwork > 0 ? formatPerSecond(limits.perNetwork) : 'off',
+      networks: [limits.ipv4Bits, limits.ipv6Bits],
+      slip: limits.slip,
+      exempt: limits.exempt.map(formatBlock),
+      'failing-zones': limits.zones ? 'on' : 'off',
+    },
     ...(snapshot.user !== undefined && { user: snapshot.user }),
     ...(snapshot.group !== undefined && { group: snapshot.group }),
     identity: snapshot.identity,

@@ -10,6 +10,7 @@ listen: ["127.0.0.1:5300", "[::1]:5300"]
 allow: 127.0.0.0/8
 identity: front
 cache: { min-ttl: 1s }
+limits: { per-client: 200/s }
 domains: { Corp.Example.: inside }
 pools:
   inside:
@@ -73,6 +74,18 @@ test('a worker is told what it needs', () => {
       staleTtl: 30,
       staleAfter: 1800,
       prefetch: true,
+    },
+    limits: {
+      perClient: 200,
+      perNetwork: 0,
+      ipv4Bits: 24,
+      ipv6Bits: 56,
+      slip: 2,
+      exempt: [
+        { bytes: [127, 0, 0, 0], bits: 8 },
+        { bytes: [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1], bits: 128 },
+      ],
+      zones: true,
     },
   });
   assert.deepEqual(structuredClone(plan), plan, 'it can be posted to a thread');

@@ -56,6 +56,7 @@ function frontPlan(snapshot: Snapshot, slotOf: SlotOf, generation: number): Plan
     domains: snapshot.domains
       .filter(({ suffix }) => suffix !== '.')
       .map(({ suffix, pool }) => ({ suffix, pool: indexOf(pool) })),
+    limits: snapshot.limits,
     ...(cache && {
       cache: {
         minTtl: cache.minTtl,

@@ -85,6 +85,7 @@ export const configSchema = section('a mapping of options', {
   engine: netOptions.engine,
   user: daemonOptions.user,
   group: daemonOptions.group,
+  limits: frontOptions.limits,
   identity: frontOptions.identity,
   'udp-size': frontOptions['udp-size'],
   'receive-buffer': netOptions['receive-buffer'],

@@ -67,6 +67,17 @@ export type SnapshotTcp = {
   readonly sendBuffer: number;
 };
 
+/** Bounds on what clients may ask. Rates in queries/s, 0: none. */
+export type SnapshotLimits = {
+  readonly perClient: number;
+  readonly perNetwork: number;
+  readonly ipv4Bits: number;
+  readonly ipv6Bits: number;
+  readonly slip: number;
+  readonly exempt: readonly Block[];
+  readonly zones: boolean;
+};
+
 export type Snapshot = {
   /** The file it came from, as it was named. */
   readonly file: string;
@@ -93,6 +104,7 @@ export type Snapshot = {
   readonly portsPerBackend: number;
   readonly coalesce: boolean;
   readonly tcp: SnapshotTcp;
+  readonly limits: SnapshotLimits;
   /** ms. */
   readonly drainTimeout: number;
   readonly log: { readonly level: LogLevel; readonly format: (typeof logFormats)[number] };
@@ -100,7 +112,7 @@ export type Snapshot = {
 
 /** The snapshot of a checked configuration. */
 export function snapshotOf(config: Config, file: string, machine: Machine, maxWorkers: number): Snapshot {
-  const { cache, tcp } = config;
+  const { cache, tcp, limits } = config;
   return {
     file,
     listen: config.listen,
@@ -153,6 +165,15 @@ export function snapshotOf(config: Config, file: string, machine: Machine, maxWo
       connectionsPerClient: tcp['connections-per-client'],
       pipeline: tcp.pipeline,
       sendBuffer: tcp['send-buffer'],
+    },
+    limits: {
+      perClient: limits['per-client'] ?? 0,
+      perNetwork: limits['per-network'] ?? 0,
+      ipv4Bits: limits.networks[0],
+      ipv6Bits: limits.networks[1],
+      slip: limits.slip,
+      exempt: limits.exempt,
+      zones: limits['failing-zones'],
     },
     drainTimeout: config['drain-timeout'],
     log: config.log,

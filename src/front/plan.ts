@@ -53,6 +53,23 @@ export type PlanCache = CacheRules & {
   readonly prefetch: boolean;
 };
 
+/** Bounds on what clients may ask. */
+export type PlanLimits = {
+  /** Queries/s of one client (an IPv4 address, an IPv6 /64), each over UDP and over TCP; 0: no bound. */
+  readonly perClient: number;
+  /** Queries/s of one network of clients; 0: no bound. */
+  readonly perNetwork: number;
+  /** Bits of an address that make its network: 1 … 32, and 1 … 64. */
+  readonly ipv4Bits: number;
+  readonly ipv6Bits: number;
+  /** Of the queries beyond a rate over UDP, one in so many gets a truncated answer; 0: none. */
+  readonly slip: number;
+  /** Clients without rates. */
+  readonly exempt: readonly Prefix[];
+  /** Whether zones that fail are given few queries. */
+  readonly zones: boolean;
+};
+
 export type Plan = {
   /** Counts snapshots from 1. */
   readonly generation: number;
@@ -69,4 +86,6 @@ export type Plan = {
   /** Domain suffixes (presentation format, lower case, no final dot except the root ".") with a pool of their own. */
   readonly domains: readonly { readonly suffix: string; readonly pool: number }[];
   readonly cache?: PlanCache;
+  /** Absent: no rates, and zones are watched. */
+  readonly limits?: PlanLimits;
 };
