@@ -53,7 +53,7 @@ const program = new Command('bench')
   .option('--only <cases>', 'these cases, separated by commas', caseNames)
   .option(
     '--parts <names>',
-    'of cases with parts, such as faults, those that begin so (results as with --quick)',
+    'of cases with parts, such as faults, these: silent, chorus, dnsdist:slow (results as with --quick)',
     value => value.split(','),
   )
   .option('--rounds <n>', 'how often each server is measured, in turn (5)', count)

@@ -10,7 +10,7 @@ export type Options = {
   readonly soak: number;
   /** Only to see that all runs. */
   readonly quick?: true;
-  /** Of cases that have parts, only those whose name begins so. */
+  /** Of cases that have parts, only these: see `isWanted`. */
   readonly parts?: readonly string[];
 };
 
@@ -64,3 +64,9 @@ export type Case = {
   readonly about: string;
   run(stage: Stage, options: Options, say: (text: string) => void): Promise<Outcome>;
 };
+
+/** Whether a part named `subject:what` was asked for: all are when nothing is said, else by how either word begins. */
+export function isWanted(parts: readonly string[] | undefined, name: string): boolean {
+  const what = name.slice(name.indexOf(':') + 1);
+  return !parts || parts.some(part => name.startsWith(part) || what.startsWith(part));
+}

@@ -9,7 +9,7 @@ import { dnsdist, dnsdistRandom } from '../subjects/dnsdist.ts';
 import { recursor } from '../subjects/recursor.ts';
 import type { Subject } from '../subjects/subject.ts';
 import { unbound } from '../subjects/unbound.ts';
-import type { Case, Goal, Metric, Row } from './case.ts';
+import { type Case, type Goal, isWanted, type Metric, type Row } from './case.ts';
 
 const rate = 2000;
 const seconds = 10;
@@ -201,10 +201,10 @@ export const faults: Case = {
   async run(stage, { quick, parts }, say) {
     const lasting = quick ? 2 : seconds;
     const groups = [[chorus], quick ? [dnsdist] : [dnsdist, dnsdistRandom, unbound, recursor]];
-    const wanted = (name: string) => !parts || parts.some(part => name.startsWith(part));
     const rows: Row[] = [];
-    for (const fault of faultList.filter(({ name }) => wanted(name))) {
-      for (const subjects of groups) {
+    for (const fault of faultList) {
+      for (const group of groups) {
+        const subjects = group.filter(subject => isWanted(parts, rowName(subject, fault.name)));
         const measured = subjects.map(async subject => {
           const row: Row = {
             name: rowName(subject, fault.name),

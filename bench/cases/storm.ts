@@ -7,7 +7,7 @@ import { median } from '../lib/stats.ts';
 import { chorus } from '../subjects/chorus.ts';
 import { dnsdist } from '../subjects/dnsdist.ts';
 import type { Subject } from '../subjects/subject.ts';
-import type { Case, Goal, Metric, Row } from './case.ts';
+import { type Case, type Goal, isWanted, type Metric, type Row } from './case.ts';
 
 const backends = 4;
 /** Queries a second for other names, and of them each so-many-th for a name that no cache has. */
@@ -170,9 +170,9 @@ export const storm: Case = {
     'health checks, of all queries asked. Growth: the middle of the second half of the storm over that of the calm before it.',
   async run(stage, { quick = false, parts }, say) {
     const rows: Row[] = [];
-    const wanted = ({ name }: Storm) => !parts || parts.some(part => name.startsWith(part));
-    for (const storm of storms.filter(wanted)) {
-      for (const subject of [chorus, dnsdist]) {
+    for (const storm of storms) {
+      const subjects = [chorus, dnsdist];
+      for (const subject of subjects.filter(subject => isWanted(parts, rowName(subject, storm)))) {
         const row: Row = {
           name: rowName(subject, storm),
           label: subject.label,
