@@ -68,6 +68,7 @@ const troubles: Readonly<Record<number, Trouble>> = {
   [outcome.malformed]: 'malformed',
   [outcome.network]: 'network',
   [outcome.formerr]: 'malformed',
+  [outcome.notimp]: 'malformed',
 };
 const blames: Readonly<Record<number, Blame>> = {
   [outcome.servfail]: 'blamedServfail',
@@ -75,6 +76,7 @@ const blames: Readonly<Record<number, Blame>> = {
   [outcome.malformed]: 'blamedMalformed',
   [outcome.network]: 'blamedNetwork',
   [outcome.formerr]: 'blamedMalformed',
+  [outcome.notimp]: 'blamedMalformed',
 };
 
 export type AskingParts = {
@@ -400,7 +402,8 @@ export class Asking {
     const code = sound ? scan.rcode : this.#u8[at + 3]! & 15;
     if (code === rcode.servfail) return outcome.servfail;
     if (code === rcode.refused) return outcome.refused;
-    if (code === rcode.formerr || code === rcode.notimp) return outcome.formerr;
+    if (code === rcode.formerr) return outcome.formerr;
+    if (code === rcode.notimp) return outcome.notimp;
     return sound && scan.nameLength > 0 ? outcome.open : outcome.malformed;
   }
 
@@ -598,6 +601,7 @@ export class Asking {
       table.outcomes(query, outcome.servfail),
       table.outcomes(query, outcome.refused),
       table.outcomes(query, outcome.formerr),
+      table.outcomes(query, outcome.notimp),
     );
     if (alike >= 2 && !this.#opinions.spend(now)) {
       this.#counts[count.opinionsSaved]!++;
@@ -640,7 +644,10 @@ export class Asking {
     }
     const servfails = table.outcomes(query, outcome.servfail);
     const refusals = table.outcomes(query, outcome.refused);
-    const malformed = table.outcomes(query, outcome.malformed) + table.outcomes(query, outcome.formerr);
+    const malformed =
+      table.outcomes(query, outcome.malformed) +
+      table.outcomes(query, outcome.formerr) +
+      table.outcomes(query, outcome.notimp);
     const prefetch = (table.get(query, field.marks) & mark.prefetch) !== 0;
     if (servfails > 0 && !prefetch && this.#diagnose(query, now)) {
       // The verdict follows.
@@ -676,8 +683,12 @@ export class Asking {
     const table = this.#table;
     const scan = this.#answer;
     const code = at === 0 ? rcode.servfail : scan.rcode;
-    // A message of the backend's that says no EDNS to a client that speaks it, or nothing about the reason, is replaced by ours.
-    const whole = at !== 0 && ((table.get(query, field.keyFlags) & keyFlag.edns) === 0 || scan.optAt > 0);
+    // A backend that fails so badly that it forgets EDNS is replaced by our words, which give a reason.
+    const bare =
+      (table.get(query, field.keyFlags) & keyFlag.edns) !== 0 &&
+      (table.get(query, field.marks) & mark.plainDns) === 0 &&
+      scan.optAt === 0;
+    const whole = at !== 0 && !bare;
     const from = whole ? at : this.#scratch;
     const bytes = whole ? length : this.#composeFailure(query, code, ede);
     const opt = whole ? scan.optAt : this.#scratchOpt;

@@ -56,6 +56,7 @@ export const outcome = {
   malformed: 3,
   network: 4,
   formerr: 5,
+  notimp: 6,
   count: 8,
 } as const;
 
