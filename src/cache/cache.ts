@@ -431,7 +431,8 @@ export class Cache {
    * that repeats the question, its OPT at offset `optAt` (0: none). The name of `query` lies in `queryBytes`. Gives how long
    * it is kept (s): `failureTtl`, doubled with each failure in a row up to `maxFailureTtl` (RFC 9520 3.2), and at
    * least 30 s where an answer can stand in (RFC 8767 5); 0 when it could not be kept. An answer ends the row, and so does
-   * `maxFailureTtl` without a failure; failures that come while one is kept are one with it.
+   * `maxFailureTtl` without a failure; failures that come while one is kept are one with it. `grows`: false where the failure says
+   * nothing of the name, as when the uplink is gone: it is kept no longer than the one before.
    */
   storeFailure(
     u8: Uint8Array,
@@ -441,10 +442,11 @@ export class Cache {
     query: QueryScan,
     queryBytes: Uint8Array,
     now: number,
+    grows = true,
   ): number {
     this.#failure.nameLength = query.nameLength;
     this.#failure.optAt = optAt;
-    return this.#keepFailure(u8, at, length, this.#failure, query, queryBytes, now);
+    return this.#keepFailure(u8, at, length, this.#failure, query, queryBytes, now, grows);
   }
 
   #keepFailure(
@@ -455,6 +457,7 @@ export class Cache {
     query: QueryScan,
     queryBytes: Uint8Array,
     now: number,
+    grows = true,
   ): number {
     if (length > longestFailure) return 0;
     const { failureTtl, maxFailureTtl, staleFor } = this.#rules;
@@ -479,7 +482,7 @@ export class Cache {
         continue;
       }
       if (!this.#isPast(e, now, 0)) failures = before;
-      else if (!this.#isPast(e, now, maxFailureTtl)) failures = Math.min(before + 1, 255);
+      else if (!this.#isPast(e, now, maxFailureTtl)) failures = Math.min(before + (grows ? 1 : 0), 255);
       use = this.#u8[s + inSlot.use]!;
       this.#remove(base, slot);
     }

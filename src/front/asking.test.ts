@@ -356,6 +356,15 @@ describe('a backend that is slow', () => {
     assert.equal(it.count('verdictEverybody'), 1);
     it.advance(3000);
     atRest(it);
+    // Remembered, but not for longer each time: when the uplink is back, so are the names.
+    for (let i = 0; i < 5; i++) {
+      it.advance(6000);
+      const before = it.sent.length;
+      ask(it, 'a.example.', 2);
+      assert.equal(it.sent.length, before + 1);
+      it.advance(2500);
+      assert.equal(it.last.rcode, servfail);
+    }
   });
 });
 

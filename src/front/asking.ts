@@ -554,7 +554,7 @@ export class Asking {
     if (ede >= 0) table.set(query, field.ede, ede + 1);
     if (failed === outcome.servfail && ede >= firstDnssecError && ede <= lastDnssecError) {
       this.#counts[count.verdictBogus]!++;
-      this.#giveUp(query, ede, at, length, now);
+      this.#giveUp(query, ede, at, length, true, now);
       return;
     }
     const code =
@@ -653,7 +653,7 @@ export class Asking {
       // The verdict follows.
     } else if (servfails + refusals + malformed === 0) this.#counts[count.verdictEverybody]!++;
     else this.#counts[count.verdictName]!++;
-    this.#giveUp(query, ede, at, length, now);
+    this.#giveUp(query, ede, at, length, servfails > 0, now);
   }
 
   /** Asks with CD=1, for nobody: if that succeeds, the name is bogus (RFC 4035 3.2.2). False when it would tell nothing or costs too much. */
@@ -678,8 +678,8 @@ export class Asking {
     return true;
   }
 
-  /** Ends the query: with a stale answer, with the failure at `at`, or with our own. */
-  #giveUp(query: number, ede: number, at: number, length: number, now: number): void {
+  /** Ends the query: with a stale answer, with the failure at `at`, or with our own. `named`: the name is to blame. */
+  #giveUp(query: number, ede: number, at: number, length: number, named: boolean, now: number): void {
     const table = this.#table;
     const scan = this.#answer;
     const code = at === 0 ? rcode.servfail : scan.rcode;
@@ -692,7 +692,7 @@ export class Asking {
     const from = whole ? at : this.#scratch;
     const bytes = whole ? length : this.#composeFailure(query, code, ede);
     const opt = whole ? scan.optAt : this.#scratchOpt;
-    if (code === rcode.servfail) this.#storeFailure(query, from, bytes, opt, now);
+    if (code === rcode.servfail) this.#storeFailure(query, from, bytes, opt, named, now);
     if (!this.#giveStale(query, count.staleFailure, now)) this.#delivery.answer(query, from, bytes, opt);
     this.end(query, now);
   }
@@ -720,7 +720,7 @@ export class Asking {
   }
   #scratchOpt = 0;
 
-  #storeFailure(query: number, at: number, length: number, opt: number, now: number): void {
+  #storeFailure(query: number, at: number, length: number, opt: number, named: boolean, now: number): void {
     if (!this.#keeping || !this.#cache || this.#keeping.failureTtl <= 0) return;
     this.#cache.storeFailure(
       this.#u8,
@@ -730,6 +730,7 @@ export class Asking {
       this.#askedOf(query),
       this.#u8,
       Math.floor(now / 1000),
+      named,
     );
   }
 
