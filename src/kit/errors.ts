@@ -179,7 +179,8 @@ export const errorTable = {
   },
   IMPORT_NOTHING: {
     message: 'there is nothing to import in {file}: {reason}',
-    remedy: 'Name a virtual server as the file does: --only "192.0.2.1 53", --only "fwmark 3", --only "group dns".',
+    remedy:
+      'Name a virtual server as the file does: --only "192.0.2.1 53", --only "fwmark 3", --only "group dns".',
     exit: exitCodes.data,
   },
   IMPORT_SEVERAL: {

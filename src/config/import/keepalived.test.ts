@@ -61,10 +61,10 @@ describe('golden files', () => {
       const at = (end: string) => new URL(`../../../test/golden/keepalived/${name}${end}`, import.meta.url);
       const got = take(readFileSync(at('.conf'), 'utf8'), { file: `${name}.conf` });
       if (process.env.UPDATE_GOLDEN) {
-        writeFileSync(at('.yaml'), got.configuration);
+        writeFileSync(at('.yaml.txt'), got.configuration);
         writeFileSync(at('.report.txt'), got.report);
       }
-      assert.equal(got.configuration, readFileSync(at('.yaml'), 'utf8'));
+      assert.equal(got.configuration, readFileSync(at('.yaml.txt'), 'utf8'));
       assert.equal(got.report, readFileSync(at('.report.txt'), 'utf8'));
     });
   }
