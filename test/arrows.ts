@@ -30,6 +30,11 @@ export const pure = [
   'health/judge.ts',
   'health/window.ts',
   'health/evidence.ts',
+  'health/siblings.ts',
+  'health/pace.ts',
+  'health/pool.ts',
+  'health/probes/query.ts',
+  'health/probes/answer.ts',
 ];
 
 /** Packages that do no I/O. */

@@ -117,7 +117,7 @@ function completed(snippet: string): string {
   const value: unknown = parseDocument(snippet).toJS();
   const given: object = typeof value === 'object' && value !== null ? value : {};
   const pool = { backends: [{ name: 'kai', address: '192.0.2.1' }] };
-  const ofPool = ['policy', 'timeout', 'backends', 'probe'];
+  const ofPool = ['policy', 'timeout', 'backends', 'probe', 'probes', 'evidence'];
   if (Object.keys(given).length > 0 && Object.keys(given).every(key => ofPool.includes(key))) {
     return JSON.stringify({ listen: '127.0.0.1:5300', pools: { default: { ...pool, ...given } } });
   }

@@ -92,11 +92,11 @@ pools:
     backends:
       - { name: kai, address: "192.0.2.1:53", source: "192.0.2.10" }
       - { name: nika, address: "[2001:db8::2]:53", weight: 2 }
-    probe: { name: check.example.net, type: A, expect: [NOERROR] }
+    probe: { name: check.example.net, type: A, expect: [NOERROR], answer: 192.0.2.80, dnssec: signed, counts: off }
   internal:
     policy: first-available
     backends: [{ name: rin, address: "192.0.2.3:53", capacity: 500 }]
-    probe: off
+    probes: [{ name: www.corp.example, type: A }, { name: www.corp.example, type: A, transport: tcp, interval: 10s }]
 domains: { corp.example: internal }
 user: chorus
 group: chorus

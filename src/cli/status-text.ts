@@ -109,8 +109,9 @@ export function statusText(status: Status, now: number): string {
   }
   lines.push(...listenerLines(status), '');
   for (const pool of status.pools) {
+    const alike = pool.everybody === null ? '' : paint('red', ` – ${pool.everybody}`);
     const open = pool.failOpen ? paint('red', ' – no backend serves, those that are down are tried') : '';
-    lines.push(`pool ${paint('bold', pool.name)}, ${pool.policy}${open}`);
+    lines.push(`pool ${paint('bold', pool.name)}, ${pool.policy}${open}${alike}`);
   }
   lines.push(backendTable(status.pools, now));
   return lines.join('\n');

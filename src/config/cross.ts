@@ -50,6 +50,11 @@ function backends(source: Source): Problem[] {
   const own = listenersOf(source);
   let count = 0;
   for (const pool of keysOf(source.valueAt(['pools']))) {
+    const second = (['probes', 'probe'] as const).map((key): Path => ['pools', pool, key]);
+    if (second.every(path => source.valueAt(path) !== undefined)) {
+      const what = `pools.${pool}: both \`probe\` and \`probes\` are given`;
+      problems.push({ ...source.locate(second[0]!, true), what, expected: 'one of the two' });
+    }
     const names = new Map<string, Path>();
     const places = new Map<string, Path>();
     for (const path of elements(source, ['pools', pool, 'backends'])) {
@@ -141,7 +146,7 @@ function routes(source: Source): Problem[] {
 }
 
 /** Whether a packet to `there` reaches the listener, as far as can be told without looking at the interfaces. */
-export function overlaps(listener: Endpoint, there: Endpoint): boolean {
+function overlaps(listener: Endpoint, there: Endpoint): boolean {
   if (listener.port !== there.port) return false;
   if (listener.address === there.address) return true;
   const sameFamily = isIpv6(listener.address) === isIpv6(there.address);

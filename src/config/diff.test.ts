@@ -59,6 +59,10 @@ describe('diff', () => {
     assert.deepEqual(diff('    backends', '    probe: off\n    backends'), [
       'pools.default.probe: . NS → off',
     ]);
+    const probes = (more = '') =>
+      `    probes: [{ name: a.example }, { name: a.example, transport: tcp${more} }]\n    backends`;
+    const [one, two] = ['', ', interval: 9s'].map(more => load(base.replace('    backends', probes(more))));
+    assert.deepEqual(diffSnapshots(one!, two!), ['pools.default.probes.a.example. NS tcp.interval: 1s → 9s']);
   });
 
   test('says what needs a restart', () => {

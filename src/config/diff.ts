@@ -101,7 +101,17 @@ function compareLists(a: readonly Plain[], b: readonly Plain[], path: readonly s
 }
 
 function keyOf(item: Plain): string {
-  return isMapping(item) ? String(item.name) : String(item);
+  if (!isMapping(item)) return String(item);
+  // Probes are told apart by all that they ask.
+  const { name, type, transport } = item;
+  const asks = [
+    name,
+    type,
+    transport,
+    item['random-label'] === 'on' ? 'random-label' : '',
+    item.dnssec ?? '',
+  ];
+  return transport === undefined ? String(name) : asks.filter(word => word !== '').join(' ');
 }
 
 /** A value in a few words. */

@@ -41,13 +41,21 @@ describe('a minimal configuration', () => {
     assert.deepEqual(snapshot.pools[0]?.backends, [
       { name: 'kai', address: '192.0.2.1', port: 53, weight: 1 },
     ]);
-    assert.deepEqual(snapshot.pools[0]?.probe, {
-      kind: 'dns-udp',
-      name: '.',
-      type: 2,
-      interval: 1000,
-      timeout: 500,
-      window: { failures: 3, of: 5 },
+    assert.deepEqual(snapshot.pools[0]?.probes, [
+      {
+        kind: 'dns-udp',
+        name: '.',
+        type: 2,
+        interval: 1000,
+        timeout: 500,
+        window: { failures: 3, of: 5 },
+      },
+    ]);
+    assert.deepEqual(snapshot.pools[0]?.evidence, {
+      live: true,
+      evictAtMost: 0.5,
+      hold: 5000,
+      slowStart: 30_000,
     });
     assert.equal(snapshot.workers, 2);
     assert.equal(snapshot.identity, 'front-1');
@@ -69,7 +77,7 @@ describe('off', () => {
     test(`${off} turns cache, api and probe off`, () => {
       const text = `listen: ["[::1]:5300"]\ncache: ${off}\napi: ${off}\npools: { default: { backends: [{ name: kai, address: 192.0.2.1 }], probe: ${off} } }`;
       const snapshot = load(text);
-      assert.deepEqual([snapshot.cache, snapshot.api, snapshot.pools[0]?.probe], [null, null, null]);
+      assert.deepEqual([snapshot.cache, snapshot.api, snapshot.pools[0]?.probes], [null, null, []]);
     });
   }
   test('on and off are for prefetch too', () => {
@@ -257,6 +265,20 @@ describe('problems say where, what, what was expected, and what may have been me
       'probe: { timeout: 2s }',
       ['f.yaml:6:23: pools.default.probe.timeout: "2s" is not right; expected at most `interval` (1000ms)'],
     ],
+    'a probe that stands twice': [
+      '{ name: kai, address: 192.0.2.1 }',
+      'probes: [{ name: b.example }, { name: b.example, transport: tcp }, { name: b.example, type: NS }]',
+      [
+        'f.yaml:6:80: pools.default.probes[2].name: "b.example" is not right; expected a question that no other probe of the list asks',
+      ],
+    ],
+    'a name without room for a random label': [
+      '{ name: kai, address: 192.0.2.1 }',
+      `probe: { random-label: on, name: ${`${'a'.repeat(49)}.`.repeat(5)} }`,
+      [
+        `f.yaml:6:38: pools.default.probe.name: "${`${'a'.repeat(49)}.`.repeat(5).slice(0, 56)}… is not right; expected a name with room for a label of 12 characters before it`,
+      ],
+    ],
     'a type and a response code that do not exist': [
       '{ name: kai, address: 192.0.2.1 }',
       'probe: { type: AAA, expect: NXDOMIAN }',
@@ -270,6 +292,12 @@ describe('problems say where, what, what was expected, and what may have been me
     test(name, () => assert.deepEqual(pool(backends, more), expected));
   }
 
+  test('one probe and several', () => {
+    const both = minimal.replace(' } }', ', probe: { name: a.example }, probes: [{ name: b.example }] } }');
+    assert.deepEqual(problems(both), [
+      'f.yaml:2:96: pools.default: both `probe` and `probes` are given; expected one of the two',
+    ]);
+  });
   test('two listeners of one address', () => {
     assert.match(
       problems(minimal.replace('127.0.0.1:5300', '["[::1]:53", "0:0::1"]'))[0] ?? '',

@@ -1,9 +1,10 @@
 /** A snapshot under the names and in the forms of the file, with every default in sight. */
 
 import { formatPerSecond } from '#front/schema.ts';
+import type { ProbeSettings } from '#health/targets.ts';
 import { formatDuration, formatSize } from '#kit/units.ts';
 import { formatBlock, formatEndpoint } from '#net/address.ts';
-import { rcodeName, typeName } from '#wire/types.ts';
+import { classes, className, rcodeName, typeName } from '#wire/types.ts';
 import type { Snapshot, SnapshotBackend, SnapshotPool } from './snapshot.ts';
 
 /** A value of a file. */
@@ -63,7 +64,7 @@ export function plainOf(snapshot: Snapshot): PlainMapping {
   };
 }
 
-function plainPool({ policy, timeout, tries, hedge, backends, probe }: SnapshotPool): Plain {
+function plainPool({ policy, timeout, tries, hedge, backends, probes, evidence }: SnapshotPool): Plain {
   return {
     policy,
     timeout: formatDuration(timeout),
@@ -77,16 +78,33 @@ function plainPool({ policy, timeout, tries, hedge, backends, probe }: SnapshotP
         }
       : 'off',
     backends: backends.map(plainBackend),
-    probe: probe
-      ? {
-          name: probe.name,
-          type: typeName(probe.type),
-          interval: formatDuration(probe.interval),
-          timeout: formatDuration(probe.timeout),
-          window: { failures: probe.window.failures, of: probe.window.of },
-          ...(probe.expect && { expect: probe.expect.map(rcodeName) }),
-        }
-      : 'off',
+    ...(probes.length > 1
+      ? { probes: probes.map(plainProbe) }
+      : { probe: probes[0] ? plainProbe(probes[0]) : 'off' }),
+    evidence: {
+      live: evidence.live ? 'on' : 'off',
+      'evict-at-most': Math.round(evidence.evictAtMost * 100),
+      hold: formatDuration(evidence.hold),
+      'slow-start': formatDuration(evidence.slowStart),
+    },
+  };
+}
+
+function plainProbe(probe: ProbeSettings): Plain {
+  const counts = probe.counts ?? true;
+  return {
+    name: probe.name,
+    type: typeName(probe.type),
+    class: className(probe.class ?? classes.IN),
+    transport: probe.kind === 'dns-tcp' ? 'tcp' : 'udp',
+    'random-label': probe.randomLabel ? 'on' : 'off',
+    interval: formatDuration(probe.interval),
+    timeout: formatDuration(probe.timeout),
+    window: { failures: probe.window.failures, of: probe.window.of },
+    ...(probe.expect && { expect: probe.expect.map(rcodeName) }),
+    ...(probe.answer && { answer: probe.answer }),
+    ...(probe.dnssec && { dnssec: probe.dnssec }),
+    ...(counts !== (probe.dnssec !== 'broken') && { counts: counts ? 'on' : 'off' }),
   };
 }
 

@@ -106,7 +106,7 @@ test('health is told each backend and its probe', () => {
       address: '2001:db8::1',
       port: 54,
       source: '2001:db8::2',
-      probe: null,
+      probes: [],
     },
     {
       pool: 'default',
@@ -114,15 +114,17 @@ test('health is told each backend and its probe', () => {
       slot: 7,
       address: '192.0.2.1',
       port: 53,
-      probe: {
-        kind: 'dns-udp',
-        name: 'www.example.',
-        type: 28,
-        interval: 1000,
-        timeout: 500,
-        window: { failures: 3, of: 5 },
-        expect: [0],
-      },
+      probes: [
+        {
+          kind: 'dns-udp',
+          name: 'www.example.',
+          type: 28,
+          interval: 1000,
+          timeout: 500,
+          window: { failures: 3, of: 5 },
+          expect: [0],
+        },
+      ],
     },
   ]);
 });

@@ -1,6 +1,6 @@
 /** What the parts of the daemon need of a snapshot, in their own terms. */
 import type { Plan } from '#front/plan.ts';
-import type { HealthTarget } from '#health/targets.ts';
+import type { HealthTarget, PoolRules } from '#health/targets.ts';
 import { version } from '#kit/version.ts';
 import type { Endpoint } from '#net/address.ts';
 import type { Snapshot, SnapshotTcp } from './snapshot.ts';
@@ -75,7 +75,7 @@ function frontPlan(snapshot: Snapshot, slotOf: SlotOf, generation: number): Plan
 
 /** All backends with how they are probed: what health is told. */
 export function healthTargets(snapshot: Snapshot, slotOf: SlotOf): HealthTarget[] {
-  return snapshot.pools.flatMap(({ name: pool, probe, backends }) =>
+  return snapshot.pools.flatMap(({ name: pool, probes, backends }) =>
     backends.map(({ name, address, port, source }) => ({
       pool,
       name,
@@ -83,7 +83,12 @@ export function healthTargets(snapshot: Snapshot, slotOf: SlotOf): HealthTarget[
       address,
       port,
       ...(source !== undefined && { source }),
-      probe,
+      probes,
     })),
   );
+}
+
+/** What evidence may do in each pool. */
+export function healthRules(snapshot: Snapshot): PoolRules[] {
+  return snapshot.pools.map(({ name, policy, evidence }) => ({ pool: name, policy, evidence }));
 }

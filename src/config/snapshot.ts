@@ -1,7 +1,7 @@
 /** A configuration snapshot: one complete picture of what was configured, in the units the code uses. Plain data. */
 import { parseDomain } from '#front/schema.ts';
-import { defaultProbe } from '#health/probes/registry.ts';
-import type { ProbeSettings } from '#health/targets.ts';
+import { evidenceOf, settingsOf } from '#health/schema.ts';
+import type { EvidenceRules, ProbeSettings } from '#health/targets.ts';
 import type { LogLevel } from '#kit/log.ts';
 import type { Block, Endpoint } from '#net/address.ts';
 import type { Config, logFormats } from './schema.ts';
@@ -40,8 +40,9 @@ export type SnapshotPool = {
   /** Null: off. Times in ms, `budget` in percent. */
   readonly hedge: SnapshotHedge | null;
   readonly backends: readonly SnapshotBackend[];
-  /** Null: not probed. */
-  readonly probe: ProbeSettings | null;
+  /** Empty: not probed. */
+  readonly probes: readonly ProbeSettings[];
+  readonly evidence: EvidenceRules;
 };
 
 /** Memory in bytes, times in seconds but for `staleAfter` (ms). */
@@ -131,7 +132,8 @@ export function snapshotOf(config: Config, file: string, machine: Machine, maxWo
         ...(capacity !== undefined && { capacity }),
         ...(source !== undefined && { source }),
       })),
-      probe: pool.probe && probeOf(pool.probe),
+      probes: (pool.probes ?? (pool.probe ? [pool.probe] : [])).map(settingsOf),
+      evidence: evidenceOf(pool.evidence),
     })),
     domains: Object.entries(config.domains).map(([domain, pool]) => ({
       suffix: parseDomain(domain) ?? domain,
@@ -178,9 +180,4 @@ export function snapshotOf(config: Config, file: string, machine: Machine, maxWo
     drainTimeout: config['drain-timeout'],
     log: config.log,
   };
-}
-
-function probeOf(probe: NonNullable<Config['pools'][string]['probe']>): ProbeSettings {
-  const { expect, ...rest } = probe;
-  return { kind: defaultProbe, ...rest, ...(expect !== undefined && { expect }) };
 }

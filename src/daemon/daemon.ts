@@ -3,11 +3,12 @@ import { randomInt } from 'node:crypto';
 import type { ApiServer } from '#api/server.ts';
 import { viewField } from '#balance/board.ts';
 import { loadConfigFile } from '#config/load.ts';
+import { healthRules } from '#config/plan.ts';
 import type { Snapshot } from '#config/snapshot.ts';
 import { warningsOf } from '#config/warnings.ts';
 import { systemClock } from '#health/clock.ts';
-import { systemDatagrams } from '#health/datagrams.ts';
-import { Health, type HealthEvent } from '#health/health.ts';
+import { Health, type HealthEvent, type HealthNotice } from '#health/health.ts';
+import { systemStreams } from '#health/streams.ts';
 import type { ChorusError } from '#kit/errors.ts';
 import type { Log } from '#kit/log.ts';
 import { version } from '#kit/version.ts';
@@ -17,6 +18,7 @@ import { Configuration } from './configuration.ts';
 import { DaemonControl } from './control.ts';
 import { Crew } from './crew.ts';
 import { type DescriptorWorld, descriptorLimit, fitDescriptors } from './descriptors.ts';
+import { BoardReader, probeDatagrams } from './evidence.ts';
 import type { LogSettings } from './log-sink.ts';
 import { chooseEngine, makeShared } from './memory.ts';
 import type { WorkerPlan } from './protocol.ts';
@@ -78,9 +80,13 @@ export class Daemon {
     const health = new Health({
       clock: systemClock,
       random: bound => randomInt(bound),
-      datagrams: systemDatagrams,
+      datagrams: probeDatagrams(engine, systemClock),
+      streams: systemStreams,
       setState: (slot, state) => shared.board.setState(slot, state),
+      setWeight: (slot, weight) => shared.board.setHealthWeight(slot, weight),
+      live: new BoardReader(shared.board),
       onChange: event => tellChange(log, event),
+      onNotice: notice => tellNotice(log, notice),
     });
     const workers = shared.starts.length;
     const fit = descriptorFitting(
@@ -93,7 +99,7 @@ export class Daemon {
       applyPlan: (plan, bound) => crew.apply(fit(plan), bound),
       onApplied: (applied, targets) => {
         options.setLog(applied.log);
-        health.apply(targets);
+        health.apply(targets, healthRules(applied));
       },
       log,
       wall: () => Date.now(),
@@ -203,4 +209,8 @@ function descriptorFitting(world: DescriptorWorld, log: Log): (plan: WorkerPlan)
 function tellChange(log: Log, { pool, backend, from, to, reason }: HealthEvent): void {
   const level = to === 'down' ? 'warn' : 'info';
   log[level]('backend changed', { pool, backend, from, to, reason });
+}
+
+function tellNotice(log: Log, { pool, backend, message }: HealthNotice): void {
+  log.warn(message, { pool, ...(backend !== undefined && { backend }) });
 }

@@ -36,7 +36,7 @@ export function takeReading(parts: Parts): Reading {
   const { generation, applied, refused, lastReload } = configuration;
   const processor = process.cpuUsage();
   const memory = process.memoryUsage.rss();
-  const failOpen = new Map(health.pools().map(pool => [pool.pool, pool.failOpen]));
+  const pools = new Map(health.pools().map(pool => [pool.pool, pool]));
   return {
     at: Date.now(),
     startedAt: parts.startedAt,
@@ -50,7 +50,8 @@ export function takeReading(parts: Parts): Reading {
     pools: snapshot.pools.map(({ name, policy }) => ({
       name,
       policy,
-      failOpen: failOpen.get(name) ?? false,
+      failOpen: pools.get(name)?.failOpen ?? false,
+      everybody: pools.get(name)?.everybody ?? null,
     })),
     ...takeCounts(parts),
     cache: snapshot.cache ? (parts.cache?.stats(Math.floor(now() / 1000)) ?? null) : null,

@@ -2,11 +2,14 @@ import assert from 'node:assert/strict';
 import { randomInt } from 'node:crypto';
 import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
-import { test } from 'node:test';
+import { after, describe, test } from 'node:test';
+import { batchUnavailable } from '#net/libc.ts';
 import { types } from '#wire/types.ts';
 import { systemClock } from './clock.ts';
 import { systemDatagrams } from './datagrams.ts';
+import type { Exchanger } from './exchange.ts';
 import { Health, type HealthEvent } from './health.ts';
+import { LibcDatagrams } from './libc-datagrams.ts';
 import { answerTo } from './network.ts';
 import type { HealthTarget } from './targets.ts';
 
@@ -28,11 +31,12 @@ async function serve(address: string) {
 function targetAt(address: string, port: number, source?: string): HealthTarget {
   const window = { failures: 3, of: 5 };
   const probe = { kind: 'dns-udp', name: 'check.test', type: types.A, interval: 20, timeout: 400, window };
-  return { pool: 'default', name: 'kai', slot: 0, address, port, probe, ...(source && { source }) };
+  return { pool: 'default', name: 'kai', slot: 0, address, port, probes: [probe], ...(source && { source }) };
 }
 
 /** Probes until `wanted` holds of the events; gives them. Fails after ten seconds. */
 async function watch(
+  datagrams: Exchanger,
   target: HealthTarget,
   wanted: (events: readonly HealthEvent[], health: Health) => boolean,
 ) {
@@ -40,7 +44,7 @@ async function watch(
   const health = new Health({
     clock: systemClock,
     random: bound => randomInt(bound),
-    datagrams: systemDatagrams,
+    datagrams,
     setState: () => {},
     onChange: event => events.push(event),
   });
@@ -54,37 +58,46 @@ async function watch(
   return { events, report };
 }
 
-for (const address of ['127.0.0.1', '::1']) {
-  test(`a real server on ${address} comes up; each probe has a source port of its own`, async () => {
-    const server = await serve(address);
-    const { events } = await watch(targetAt(address, server.port), () => server.ports.size >= 5);
+const libc = batchUnavailable() === null ? new LibcDatagrams(systemClock) : null;
+after(() => libc?.stop());
+
+/** The same of both ways to send. */
+function contract(datagrams: Exchanger) {
+  for (const address of ['127.0.0.1', '::1']) {
+    test(`a real server on ${address} comes up; each probe has a source port of its own`, async () => {
+      const server = await serve(address);
+      const { events } = await watch(datagrams, targetAt(address, server.port), () => server.ports.size >= 5);
+      server.close();
+      assert.equal(events[0]?.to, 'up');
+    });
+  }
+
+  test('a port where nobody listens is refused, and the reason says so', async () => {
+    const server = await serve('127.0.0.1');
     server.close();
-    assert.equal(events[0]?.to, 'up');
+    const { events } = await watch(datagrams, targetAt('127.0.0.1', server.port), seen =>
+      seen.some(({ to }) => to === 'down'),
+    );
+    assert.match(
+      events.at(-1)?.reason ?? '',
+      /3 of the last 3 probes failed: refused \(ICMP port unreachable\)/,
+    );
+  });
+
+  test('probes come from the source address that is set', async () => {
+    const server = await serve('127.0.0.1');
+    await watch(datagrams, targetAt('127.0.0.1', server.port, '127.0.0.9'), () => server.sources.size > 0);
+    server.close();
+    assert.deepEqual([...server.sources], ['127.0.0.9']);
+  });
+
+  test('a source address that the machine has not is a failure in words', async () => {
+    const { events } = await watch(datagrams, targetAt('127.0.0.1', 9, '192.0.2.1'), seen =>
+      seen.some(({ to }) => to === 'down'),
+    );
+    assert.match(events.at(-1)?.reason ?? '', /the source address is not on this machine/);
   });
 }
 
-test('a port where nobody listens is refused, and the reason says so', async () => {
-  const server = await serve('127.0.0.1');
-  server.close();
-  const { events } = await watch(targetAt('127.0.0.1', server.port), seen =>
-    seen.some(({ to }) => to === 'down'),
-  );
-  assert.match(
-    events.at(-1)?.reason ?? '',
-    /3 of the last 3 probes failed: refused \(ICMP port unreachable\)/,
-  );
-});
-
-test('probes come from the source address that is set', async () => {
-  const server = await serve('127.0.0.1');
-  await watch(targetAt('127.0.0.1', server.port, '127.0.0.9'), () => server.sources.size > 0);
-  server.close();
-  assert.deepEqual([...server.sources], ['127.0.0.9']);
-});
-
-test('a source address that the machine has not is a failure in words', async () => {
-  const { events } = await watch(targetAt('127.0.0.1', 9, '192.0.2.1'), seen =>
-    seen.some(({ to }) => to === 'down'),
-  );
-  assert.match(events.at(-1)?.reason ?? '', /the source address is not on this machine/);
-});
+describe('by Node', () => contract(systemDatagrams));
+describe('by libc', { skip: libc === null }, () => contract(libc ?? systemDatagrams));

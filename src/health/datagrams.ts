@@ -1,25 +1,10 @@
-/** UDP for probes: one connected socket, and so one fresh source port, for each run. */
+/** UDP for single probes, by Node: one connected socket, and so one fresh source port, for each run. */
 import { createSocket } from 'node:dgram';
+import type { Exchanger } from './exchange.ts';
 import { familyOfAddress } from './targets.ts';
 
-/** Where a probe goes, and from which local address (absent: the kernel chooses). */
-export type Destination = { readonly address: string; readonly port: number; readonly source?: string };
-
-/** What a probe hears. After `close` it hears nothing more. */
-export type Hearing = {
-  readonly datagram: (bytes: Uint8Array) => void;
-  /** `code` as the system names it: ECONNREFUSED, ENETUNREACH. The exchange is over. */
-  readonly failed: (code: string) => void;
-};
-
-/** One way to send a datagram and hear what comes back from that address and port, and from nobody else. */
-export interface Datagrams {
-  /** Sends `bytes`; gives the function that closes the socket. Never throws: trouble comes through `failed`, later. */
-  exchange(to: Destination, bytes: Uint8Array, hearing: Hearing): () => void;
-}
-
 /** Sockets of the machine. A literal address needs no lookup, so `connect` and `send` happen in the same turn. */
-export const systemDatagrams: Datagrams = {
+export const systemDatagrams: Exchanger = {
   exchange(to, bytes, hearing) {
     const family = familyOfAddress(to.address) === 'ipv6' ? 6 : 4;
     let open = true;
@@ -40,7 +25,7 @@ export const systemDatagrams: Datagrams = {
     // A bind can fail before this function has returned: the caller hears of it after that.
     socket.on('error', error => queueMicrotask(() => fail(error)));
     socket.on('message', message => {
-      if (open) hearing.datagram(message);
+      if (open) hearing.message(message);
     });
     const connect = () => {
       if (!open) return;

@@ -14,7 +14,6 @@ function feed(judge: Judge, outcomes: string, from = 0): { states: BackendState[
   for (const [index, outcome] of [...outcomes].entries()) {
     const good = outcome === 'g';
     const change = judge.take({
-      kind: 'probe',
       family: 'ipv4',
       good,
       at: from + index * second,
@@ -75,7 +74,7 @@ test('hold-down doubles with each flap, up to its bound, and is forgotten after 
   let at = 0;
   const next = (good: boolean) => {
     at += second;
-    return judge.take({ kind: 'probe', family: 'ipv4', good, at, detail: 'x', latency: null });
+    return judge.take({ family: 'ipv4', good, at, detail: 'x', latency: null });
   };
   const downFor = () => {
     while (judge.state !== 'down') next(false);
@@ -137,7 +136,7 @@ test('for any rules and outcomes: down only with k failures in the window, up ag
       let began = 0;
       for (const [index, good] of outcomes.entries()) {
         const before = judge.state;
-        judge.take({ kind: 'probe', family: 'ipv6', good, at: index, detail: 'x', latency: null });
+        judge.take({ family: 'ipv6', good, at: index, detail: 'x', latency: null });
         const seen = outcomes.slice(Math.max(began, index + 1 - window.of), index + 1);
         const failed = seen.filter(outcome => !outcome).length;
         if (before === 'down') {

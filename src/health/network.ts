@@ -1,6 +1,6 @@
 /** A made-up network for probes in virtual time: each address and port has a server that decides what comes back. */
 import type { VirtualClock } from './clock.ts';
-import type { Datagrams, Destination, Hearing } from './datagrams.ts';
+import type { Destination, Exchanger, Hearing } from './exchange.ts';
 
 /** What a made-up server does with one query: datagrams after so many ms, or an error of the system. */
 export type Reply =
@@ -17,7 +17,7 @@ export function answerTo(query: Uint8Array, rcode = 0, change?: (bytes: Uint8Arr
   return bytes;
 }
 
-export class VirtualNetwork implements Datagrams {
+export class VirtualNetwork implements Exchanger {
   readonly servers = new Map<string, Server>();
   /** Queries sent so far, with the time of each. */
   readonly sent: { readonly at: number; readonly to: Destination; readonly bytes: Uint8Array }[] = [];
@@ -38,7 +38,7 @@ export class VirtualNetwork implements Datagrams {
       this.#clock.wait(reply.after, () => {
         if (closed) return;
         if ('fails' in reply) hearing.failed(reply.fails);
-        else hearing.datagram(reply.bytes);
+        else hearing.message(reply.bytes);
       });
     }
     return () => {

@@ -8,18 +8,21 @@
  * - At most `runsAtOnce` run at a time; others wait their turn.
  */
 import type { Clock } from './clock.ts';
-import type { Datagrams } from './datagrams.ts';
+import type { Exchanger } from './exchange.ts';
+import { unanswered } from './probes/dns.ts';
 import type { PreparedProbe, ProbeOutcome, ProbeRun, ProbeWorld } from './probes/probe.ts';
 import { defaultProbe, probes } from './probes/registry.ts';
 import type { HealthTarget, ProbeSettings } from './targets.ts';
 import { type Timer, Timers } from './timers.ts';
 
-/** Default bound of probes under way at once: each holds a socket. */
-export const runsAtOnce = 64;
+/** Default bound of probes under way at once: each holds a socket. Enough for a thousand silent backends. */
+export const runsAtOnce = 512;
 /** The first probe comes within this many ms, however long the interval is. */
 const firstWithin = 1000;
 /** A timeout that is noticed this late (ms) is given as long again: an answer may wait unread in the socket. */
 const lateness = 10;
+/** Starts and timeouts are met in steps of so many ms: a wake-up of the process costs more than a probe. */
+const grain = 5;
 
 /** A probe of one backend, again and again. */
 export class ProbeJob {
@@ -46,7 +49,8 @@ export type ProberOptions = {
   readonly clock: Clock;
   /** Uniform in 0 … bound−1, not to be guessed from outside. */
   readonly random: (bound: number) => number;
-  readonly datagrams: Datagrams;
+  readonly datagrams: Exchanger;
+  readonly streams: Exchanger;
   /** Told the outcome of each run. */
   readonly onOutcome: (job: ProbeJob, outcome: ProbeOutcome) => void;
   readonly runsAtOnce?: number;
@@ -62,10 +66,10 @@ export class Prober {
 
   constructor(options: ProberOptions) {
     this.#options = options;
-    this.#timers = new Timers(options.clock);
+    this.#timers = new Timers(options.clock, grain);
     this.#most = options.runsAtOnce ?? runsAtOnce;
-    const { clock, random, datagrams } = options;
-    this.#world = { datagrams, random, now: () => clock.now() };
+    const { clock, random, datagrams, streams } = options;
+    this.#world = { datagrams, streams, random, now: () => clock.now() };
   }
 
   /** Runs under way. */
@@ -132,7 +136,7 @@ export class Prober {
     const heard = job.run?.heard ?? '';
     job.run?.close();
     const detail = `timeout after ${job.settings.timeout}ms${heard === '' ? '' : ` (heard ${heard})`}`;
-    this.#finish(job, { good: false, detail, latency: null });
+    this.#finish(job, unanswered(detail));
   }
 
   #finish(job: ProbeJob, outcome: ProbeOutcome): void {

@@ -6,13 +6,16 @@ export type Timer = { due: number; run: (() => void) | null };
 
 export class Timers {
   readonly #clock: Clock;
+  readonly #grain: number;
   readonly #heap: Timer[] = [];
   #armedFor = Infinity;
   #disarm: (() => void) | null = null;
   #cancelled = 0;
 
-  constructor(clock: Clock) {
+  /** `grain`: deadlines are met in steps of so many ms, late rather than early, so that one wake-up serves many. */
+  constructor(clock: Clock, grain = 0) {
     this.#clock = clock;
+    this.#grain = grain;
   }
 
   /** Calls `run` once when the clock has reached `due`. */
@@ -49,11 +52,11 @@ export class Timers {
   #arm(): void {
     const first = this.#heap[0];
     if (first === undefined || first.due >= this.#armedFor) return;
+    const at = this.#grain > 0 ? Math.ceil(first.due / this.#grain) * this.#grain : first.due;
+    if (at >= this.#armedFor) return;
     this.#disarm?.();
-    this.#armedFor = first.due;
-    this.#disarm = this.#clock.wait(Math.max(0, Math.ceil(first.due - this.#clock.now())), () =>
-      this.#fire(),
-    );
+    this.#armedFor = at;
+    this.#disarm = this.#clock.wait(Math.max(0, Math.ceil(at - this.#clock.now())), () => this.#fire());
   }
 
   #fire(): void {

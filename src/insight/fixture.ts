@@ -22,13 +22,18 @@ export function someBackend(
     since: 1000,
     forced: 'auto',
     weight: 2,
-    probe: {
-      kind: 'dns-udp',
-      good: 7,
-      failed: 1,
-      latency: 0.5,
-      last: { at: 2000, good: true, detail: 'NOERROR in 0.50ms' },
-    },
+    evidence: { probe: 1, silent: 0, failing: 2, sporadic: 0, lies: 0, slow: 0 },
+    probes: [
+      {
+        kind: 'dns-udp',
+        label: 'NS . udp',
+        counts: true,
+        good: 7,
+        failed: 1,
+        latency: 0.5,
+        last: { at: 2000, good: true, detail: 'NOERROR in 0.50ms' },
+      },
+    ],
     ...change,
   };
 }
@@ -67,8 +72,8 @@ export function someReading(change: Partial<Reading> = {}): Reading {
       { address: '::1', port: 53, protocol: 'udp', engine: 'batch', receiveBuffers: [8192, 4096] },
       { address: '::1', port: 53, protocol: 'tcp', engine: 'loop', receiveBuffers: [] },
     ],
-    pools: [{ name: 'default', policy: 'round-robin', failOpen: false }],
-    backends: [someBackend('kai', 0), someBackend('nika', 1, { probe: null, state: 'down' })],
+    pools: [{ name: 'default', policy: 'round-robin', failOpen: false, everybody: null }],
+    backends: [someBackend('kai', 0), someBackend('nika', 1, { probes: [], state: 'down' })],
     board,
     counters: [
       { set: frontCounters, rows },

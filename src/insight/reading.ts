@@ -32,6 +32,8 @@ export type PoolReading = {
   readonly policy: string;
   /** No backend serves, so those that are down are tried. */
   readonly failOpen: boolean;
+  /** Why all backends are kept in although all fail, in words; null when that is not so. */
+  readonly everybody: string | null;
 };
 
 /** Health's report of a backend, and its configured weight. */

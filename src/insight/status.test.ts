@@ -33,7 +33,7 @@ test('the status tells what the reading holds', () => {
   assert.equal(kai?.failures.timeout, 6);
   assert.equal(kai?.latencyMs.p50, null, 'no samples yet');
   assert.equal(nika?.state, 'down');
-  assert.equal(nika?.probe, null);
+  assert.deepEqual(nika?.probes, []);
   assert.deepEqual(JSON.parse(JSON.stringify(status)), status, 'plain JSON');
 });
 

@@ -82,6 +82,8 @@ export type PoolStatus = {
   readonly policy: string;
   /** No backend serves, so those that are down are tried. */
   readonly failOpen: boolean;
+  /** Why all backends are kept in although all fail, in words; null when that is not so. */
+  readonly everybody: string | null;
   readonly backends: readonly BackendStatus[];
 };
 
@@ -110,14 +112,20 @@ export type BackendStatus = {
   readonly failuresPerSecond: number;
   /** Over the last seconds, each within a factor of √2; null when there were no answers. */
   readonly latencyMs: { readonly p50: number | null; readonly p99: number | null };
-  /** Null where it is not probed. */
-  readonly probe: {
+  /** How often evidence of each kind was found against it. */
+  readonly evidence: Readonly<Record<string, number>>;
+  /** Empty where it is not probed. */
+  readonly probes: readonly {
+    /** What it asks, over what. */
+    readonly label: string;
     readonly kind: string;
+    /** Whether its failures speak against the backend. */
+    readonly counts: boolean;
     readonly good: number;
     readonly failed: number;
     readonly latencyMs: number | null;
     readonly last: { readonly at: string; readonly good: boolean; readonly detail: string } | null;
-  } | null;
+  }[];
 };
 
 const iso = (ms: number) => new Date(ms).toISOString();
@@ -153,6 +161,7 @@ export function buildStatus(reading: Reading, rates: Rates): Status {
       name: pool.name,
       policy: pool.policy,
       failOpen: pool.failOpen,
+      everybody: pool.everybody,
       backends: reading.backends
         .filter(backend => backend.pool === pool.name)
         .map(backend => backendStatus(reading, backend, rates)),
@@ -201,7 +210,7 @@ function cacheStatus({ cache, counters }: Reading): CacheStatus | null {
 
 function backendStatus(reading: Reading, backend: BackendReading, rates: Rates): BackendStatus {
   const { board } = reading;
-  const { slot, probe } = backend;
+  const { slot } = backend;
   const counted = (key: keyof typeof backendCounters.at) => {
     let sum = 0;
     for (let worker = 0; worker < board.workers; worker++) {
@@ -240,12 +249,11 @@ function backendStatus(reading: Reading, backend: BackendReading, rates: Rates):
       p50: recent && ms(percentile(recent.histogram, 0.5)),
       p99: recent && ms(percentile(recent.histogram, 0.99)),
     },
-    probe: probe && {
-      kind: probe.kind,
-      good: probe.good,
-      failed: probe.failed,
-      latencyMs: probe.latency === null ? null : rounded(probe.latency, 3),
-      last: probe.last && { ...probe.last, at: iso(probe.last.at) },
-    },
+    evidence: backend.evidence,
+    probes: backend.probes.map(({ latency, last, ...probe }) => ({
+      ...probe,
+      latencyMs: latency === null ? null : rounded(latency, 3),
+      last: last && { ...last, at: iso(last.at) },
+    })),
   };
 }

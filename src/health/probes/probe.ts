@@ -1,6 +1,6 @@
 /** The contract of a probe. A probe is one file, its test and a line in registry.ts. */
-import type { Datagrams } from '../datagrams.ts';
-import type { HealthTarget, ProbeSettings } from '../targets.ts';
+import type { Destination, Exchanger } from '../exchange.ts';
+import type { ProbeQuestion } from '../targets.ts';
 
 /** What one run found. */
 export type ProbeOutcome = {
@@ -9,16 +9,23 @@ export type ProbeOutcome = {
   readonly detail: string;
   /** Time to the answer in ms; null when there was none. */
   readonly latency: number | null;
+  /** Response code of the answer, with the extended bits; null when there was none that could be read. */
+  readonly rcode: number | null;
+  /** The answer that decided; null when there was none. */
+  readonly answer: Uint8Array | null;
   /** The probe could not be made for want of something on this machine: it says nothing of the backend. */
   readonly void?: boolean;
+  /** The machine answered that no server listens there: the backend's own failure, whatever the network does. */
+  readonly nobody?: boolean;
 };
 
 /** The world as a probe is given it. */
 export type ProbeWorld = {
-  readonly datagrams: Datagrams;
+  readonly datagrams: Exchanger;
+  readonly streams: Exchanger;
   /** Monotonic time in ms. */
   readonly now: () => number;
-  /** Uniform in 0 … bound−1, not to be guessed from outside. */
+  /** Uniform in 0 … bound−1, not to be guessed from outside; bound up to 2^32. */
   readonly random: (bound: number) => number;
 };
 
@@ -36,5 +43,5 @@ export interface PreparedProbe {
   start(world: ProbeWorld, done: (outcome: ProbeOutcome) => void): ProbeRun;
 }
 
-/** Makes a probe ready. @throws WireError when the settings' name is not a domain name. */
-export type ProbeFactory = (target: HealthTarget, settings: ProbeSettings) => PreparedProbe;
+/** Makes a probe ready. @throws WireError when the question's name is not a domain name or too long. */
+export type ProbeFactory = (target: Destination, question: ProbeQuestion) => PreparedProbe;

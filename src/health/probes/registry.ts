@@ -1,8 +1,12 @@
-/** The probes that there are, by the name that the configuration uses. */
+/** The probes that there are, by name. */
+import { dnsTcp } from './dns-tcp.ts';
 import { dnsUdp } from './dns-udp.ts';
 import type { ProbeFactory } from './probe.ts';
 
-export const probes: ReadonlyMap<string, ProbeFactory> = new Map([['dns-udp', dnsUdp]]);
+export const probes: ReadonlyMap<string, ProbeFactory> = new Map([
+  ['dns-udp', dnsUdp],
+  ['dns-tcp', dnsTcp],
+]);
 
 /** The probe that is used where none is named. */
 export const defaultProbe = 'dns-udp';
