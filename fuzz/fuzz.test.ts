@@ -5,11 +5,12 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { codec } from './codec.ts';
 import { corpusOf, fuzzTarget, type Target } from './harness.ts';
+import { keepalived } from './keepalived.ts';
 import { scan } from './scan.ts';
 import { stream } from './stream.ts';
 import { zone } from './zone.ts';
 
-for (const target of [codec, scan, stream, zone]) {
+for (const target of [codec, keepalived, scan, stream, zone]) {
   for (const [file, input] of corpusOf(target.name)) {
     test(`${target.name} stands ${file}`, () => void target.judge(input));
   }

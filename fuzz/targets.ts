@@ -3,6 +3,7 @@
 import * as codec from './codec.ts';
 import { front, frontLoop } from './front.ts';
 import type { FuzzOptions, FuzzResult } from './harness.ts';
+import * as keepalived from './keepalived.ts';
 import * as scan from './scan.ts';
 import * as stream from './stream.ts';
 import * as tcp from './tcp.ts';
@@ -14,6 +15,7 @@ export const targets: Readonly<
   codec,
   front,
   'front-loop': frontLoop,
+  keepalived,
   scan,
   stream,
   tcp,

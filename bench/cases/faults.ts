@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Backend, Farm, Order } from '../lib/farm.ts';
 import { type Pace, pace } from '../lib/load.ts';
 import { attempt } from '../lib/rounds.ts';
-import type { Stage } from '../lib/stage.ts';
+import type { Server, Stage } from '../lib/stage.ts';
 import { type Sighting, Watch } from '../lib/watch.ts';
 import { chorus } from '../subjects/chorus.ts';
 import { dnsdist, dnsdistRandom } from '../subjects/dnsdist.ts';
@@ -28,6 +28,8 @@ type Fault = {
   readonly label: string;
   /** So many backends are ill from the beginning of the fault to the end: those that were asked most until then. */
   readonly sick: number;
+  /** It comes to all in turn. */
+  readonly everyone?: true;
   /** Begins it; gives when, in ms since the epoch. Times are for a measurement of `seconds`, to be stretched. */
   begin(sick: readonly Backend[], farm: Farm, stretch: number): Promise<number>;
 };
@@ -65,7 +67,7 @@ const faultList: readonly Fault[] = [
   ill('garbage', 'garbage', { illness: 'garbage' }),
   ill('lies-30', 'NXDOMAIN lies to 30%', { illness: 'nxdomain', percent: 30 }),
   ill('two', 'two of four silent', { illness: 'silent' }, 2),
-  { name: 'restart', label: 'rolling restart', sick: 0, begin: rollingRestart },
+  { name: 'restart', label: 'rolling restart', sick: 0, everyone: true, begin: rollingRestart },
 ];
 
 const metrics: readonly Metric[] = [
@@ -78,6 +80,8 @@ const metrics: readonly Metric[] = [
   { key: 'extra', label: 'extra backend queries', unit: '%', digits: 2 },
   { key: 'out', label: 'out of traffic after', unit: 'ms', digits: 0 },
   { key: 'after', label: 'queries to it later than 200 ms', unit: '', digits: 0 },
+  { key: 'found', label: 'evidence against it', unit: '', digits: 0 },
+  { key: 'slandered', label: 'against others', unit: '', digits: 0 },
   { key: 'late999', label: 'client late, p99.9', unit: 'ms', digits: 1 },
 ];
 
@@ -117,6 +121,28 @@ function figures(
   return values;
 }
 
+/** What a server found against its backends, where it tells: the sick ones, and wrongly the others. */
+async function findings(
+  { findings: read }: Subject,
+  server: Server,
+  farm: Farm,
+  sick: readonly Backend[],
+): Promise<Record<string, number>> {
+  if (!read) return {};
+  const metrics = await server.metrics();
+  const values = { found: 0, foundLies: 0, slandered: 0 };
+  for (const backend of farm.backends) {
+    const kinds = read(metrics, backend.port);
+    const all = Object.values(kinds).reduce((sum, count) => sum + count, 0);
+    if (!sick.includes(backend)) values.slandered += all;
+    else {
+      values.found += all;
+      values.foundLies += kinds.lies ?? 0;
+    }
+  }
+  return values;
+}
+
 async function suffer(
   stage: Stage,
   subject: Subject,
@@ -137,7 +163,8 @@ async function suffer(
       const sick = farm.busiest(fault.sick);
       const began = await fault.begin(sick, farm, stretch);
       const places = new Set(sick.map(backend => farm.backends.indexOf(backend)));
-      return figures(await load, places, began, await watch.stop());
+      const values = figures(await load, places, began, await watch.stop());
+      return { ...values, ...(await findings(subject, server, farm, fault.everyone ? farm.backends : sick)) };
     } finally {
       await server.stop();
     }
@@ -184,6 +211,15 @@ function goals(rows: readonly Row[]): Goal[] {
     none('two of four at once; rolling restart of all four', 'two', 'restart'),
     goal('out of new traffic within 200 ms: broken for all or 30%', sick, 'out', soon, 'ms', 0),
     goal('out of new traffic within 200 ms: slow, or drops 10%', ['slow', 'drops-10'], 'out', soon, 'ms', 0),
+    {
+      text: 'NXDOMAIN lies to 30%: evidence of lying against the liar',
+      measured: worst(rows, ['lies-30'], 'foundLies'),
+      bound: 1,
+      unit: '',
+      digits: 0,
+      atLeast: true,
+    },
+    goal('evidence against backends that are well', all, 'slandered', 0, '', 0),
     goal('extra backend queries over the whole run, worst fault', all, 'extra', 5, '%', 2),
     goal('extra backend queries in a healthy farm', ['healthy'], 'extra', 1, '%', 2),
   ];

@@ -13,6 +13,8 @@ import { childrenOf, cpuTime, residentSize, type Started, start } from './proces
 export type Server = {
   readonly port: number;
   readonly pid: number;
+  /** Its status (the body of GET /metrics). For servers that have one, with `usualChecks`. */
+  metrics(): Promise<string>;
   /** From exec to the first answer, in ms. */
   readonly started: number;
   /** Processor time so far in µs, over all threads and child processes. */
@@ -79,9 +81,9 @@ export class Stage {
     if (absent) throw new Error(absent);
     const backends = options.backends ?? (await this.answerers()).ports;
     const folder = this.folder(`${subject.name}-${++this.#launches}`);
-    const port = await freePort();
+    const [port, apiPort] = [await freePort(), await freePort()];
     const { cache, entries = usualEntries, usualChecks = false } = options;
-    const setting = { port, backends, cache, entries, usualChecks, folder };
+    const setting = { port, apiPort, backends, cache, entries, usualChecks, folder };
     const { command, args, files = {} } = subject.command(setting);
     for (const [name, text] of Object.entries(files)) writeFileSync(join(folder, name), text);
     const log = join(folder, 'log');
@@ -94,7 +96,9 @@ export class Stage {
         interval: options.pollInterval ?? 20,
         givenUp: started.exited,
       });
-      return { port, pid: started.pid, started: took, ...measures(started.pid), stop: started.stop };
+      const metrics = async () => (await fetch(`http://127.0.0.1:${apiPort}/metrics`)).text();
+      const { pid, stop } = started;
+      return { port, pid, metrics, started: took, ...measures(pid), stop };
     } catch (error) {
       await started.stop();
       const head = readFileSync(log, 'utf8').trim().slice(0, 300);

@@ -6,11 +6,11 @@ const cacheMiB = (entries: number) => (entries > 100_000 ? 256 : 64);
 
 function configuration(setting: Setting, engine: 'batch' | 'loop', workers: number): string {
   const backends = setting.backends.map(
-    (port, index) => `      - { name: answer${index}, address: "127.0.0.1:${port}" }`,
+    port => `      - { name: answer${port}, address: "127.0.0.1:${port}" }`,
   );
   return `listen: ["127.0.0.1:${setting.port}"]
 allow: ["127.0.0.0/8"]
-api: off
+api: ${setting.usualChecks ? `127.0.0.1:${setting.apiPort}` : 'off'}
 engine: ${engine}
 workers: ${workers}
 ports-per-backend: 16
@@ -30,6 +30,13 @@ function subject(name: string, label: string, engine: 'batch' | 'loop', workers:
     name,
     label,
     needs: program,
+    findings: (metrics, backend) => {
+      const found: Record<string, number> = {};
+      const pattern = /^chorus_backend_evidence_total\{.*backend="answer(\d+)".*kind="(\w+)".*\} (\d+)/gm;
+      for (const [, port, kind, count] of metrics.matchAll(pattern))
+        if (Number(port) === backend) found[kind!] = (found[kind!] ?? 0) + Number(count);
+      return found;
+    },
     command: setting => ({
       command: program,
       args: ['serve', '--config', `${setting.folder}/chorus.yaml`],

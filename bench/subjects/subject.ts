@@ -4,6 +4,8 @@
 export type Setting = {
   /** Port of 127.0.0.1 to listen on. */
   readonly port: number;
+  /** Another, for status over HTTP, where the server has that. */
+  readonly apiPort: number;
   /** Ports of the answerers on 127.0.0.1 to forward to. */
   readonly backends: readonly number[];
   /** Whether answers may be kept. */
@@ -27,6 +29,8 @@ export type Subject = {
   readonly name: string;
   /** How tables and pictures call it. */
   readonly label: string;
+  /** How many findings there are against the backend on a port, by kind, in a server's status (the body of GET /metrics). */
+  findings?(metrics: string, backend: number): Readonly<Record<string, number>>;
   /** The program that must be there. */
   readonly needs: string;
   command(setting: Setting): Command;

@@ -1,6 +1,7 @@
 /** `chorus config …`: look at a configuration file without running it. */
 import type { Command } from 'commander';
 import { define, jsonOption, paint, print, printJson } from './command.ts';
+import { registerImport } from './config-import.ts';
 
 type Options = { json?: boolean };
 
@@ -54,4 +55,5 @@ export function register(program: Command): void {
       if (options.json) printJson({ changes });
       else print(changes.length === 0 ? 'no differences' : changes.join('\n'));
     });
+  registerImport(group);
 }

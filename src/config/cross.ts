@@ -146,7 +146,7 @@ function routes(source: Source): Problem[] {
 }
 
 /** Whether a packet to `there` reaches the listener, as far as can be told without looking at the interfaces. */
-function overlaps(listener: Endpoint, there: Endpoint): boolean {
+export function overlaps(listener: Endpoint, there: Endpoint): boolean {
   if (listener.port !== there.port) return false;
   if (listener.address === there.address) return true;
   const sameFamily = isIpv6(listener.address) === isIpv6(there.address);

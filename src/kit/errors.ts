@@ -172,6 +172,33 @@ export const errorTable = {
       'Check the address and port with `dig @ADDRESS -p PORT`, and that the server lets this machine ask.',
     exit: exitCodes.unavailable,
   },
+  IMPORT_INVALID: {
+    message: '{file} is not understood, {count} problem(s):\n{problems}',
+    remedy: 'Mend the lines named above; `keepalived -t -f FILE` tells what keepalived itself makes of them.',
+    exit: exitCodes.data,
+  },
+  IMPORT_NOTHING: {
+    message: 'there is nothing to import in {file}: {reason}',
+    remedy:
+      'Name a virtual server as the file does: --only "192.0.2.1 53", --only "fwmark 3", --only "group dns".',
+    exit: exitCodes.data,
+  },
+  IMPORT_SEVERAL: {
+    message:
+      '{file} has {count} farms, with different real servers or weights, and a Chorus serves one:\n{farms}',
+    remedy: 'Import each with --only and run a Chorus for each.',
+    exit: exitCodes.data,
+  },
+  FILE_EXISTS: {
+    message: '{file} exists already',
+    remedy: 'Name another file, or add --force to write it anew.',
+    exit: exitCodes.usage,
+  },
+  FILE_UNWRITABLE: {
+    message: 'cannot write {file}: {reason}',
+    remedy: 'Check that its folder exists and that this user may write there.',
+    exit: exitCodes.osError,
+  },
   USAGE: {
     message: '{reason}',
     remedy: '`chorus --help` and `chorus COMMAND --help` show what is understood.',
