@@ -64,6 +64,8 @@ export type CacheStats = {
 };
 
 const nxdomain = 3;
+/** An OPT record without options. */
+const optBytes = 11;
 /** Worth of what is in its time, at least. */
 const inTime = 2 ** 32;
 
@@ -99,6 +101,8 @@ export class Cache {
   readonly #strongRead: boolean;
   readonly #order = new Int32Array(slotsPerPage);
   readonly #worth = new Float64Array(slotsPerPage);
+  /** The failure that is to be kept. */
+  readonly #message = new Uint8Array(longestFailure);
   readonly #failure = new AnswerScan();
   #rules = defaultRules;
 
@@ -383,7 +387,6 @@ export class Cache {
    * question. `query` gives the key, and its name lies in `queryBytes` (the answer's own question may be in another case); `scan`
    * is the answer's scan. An answer that does not fit, or with a TTL of 0, is not kept but makes the cache forget the
    * question all the same: it is newer than what was kept.
-   * `failure`: the answer is a failure, kept as by `storeFailure`.
    */
   store(
     u8: Uint8Array,
@@ -394,13 +397,8 @@ export class Cache {
     queryBytes: Uint8Array,
     now: number,
     ttl: number,
-    failure: boolean,
   ): void {
     if (scan.nameLength !== query.nameLength) return;
-    if (failure) {
-      this.#keepFailure(u8, at, length, scan, query, queryBytes, now);
-      return;
-    }
     const words = this.#i32;
     const base = this.#pageOf(query.hash);
     const fits = length <= longestAnswer && ttl > 0;
@@ -428,12 +426,12 @@ export class Cache {
   }
 
   /**
-   * Keeps a failure of `query` from `now` on, beside an answer to it: a SERVFAIL message of `length` bytes at `at` in `u8`
-   * that repeats the question, its OPT at offset `optAt` (0: none). The name of `query` lies in `queryBytes`. Gives how long
-   * it is kept (s): `failureTtl`, doubled with each failure in a row up to `maxFailureTtl` (RFC 9520 3.2), and at
-   * least 30 s where an answer can stand in (RFC 8767 5); 0 when it could not be kept. An answer ends the row, and so does
-   * `maxFailureTtl` without a failure; failures that come while one is kept are one with it. `grows`: false where the failure says
-   * nothing of the name, as when the uplink is gone: it is kept no longer than the one before.
+   * Keeps a failure of `query` from `now` on, beside an answer to it: header and OPT of the message of `length` bytes at `at` in
+   * `u8`, its OPT at offset `optAt` (0: none), and the question, whose name lies in `queryBytes`. Gives how long it is kept (s), 0
+   * when it could not be: `failureTtl`, doubled with each failure in a row up to `maxFailureTtl` (RFC 9520 3.2), and at
+   * least 30 s where an answer can stand in (RFC 8767 5). An answer ends the row, and so does `maxFailureTtl` without a
+   * failure; failures that come while one is kept are one with it. `grows`: false where the failure says nothing
+   * of the name, as when the uplink is gone: it is kept no longer than the one before.
    */
   storeFailure(
     u8: Uint8Array,
@@ -445,22 +443,8 @@ export class Cache {
     now: number,
     grows = true,
   ): number {
-    this.#failure.nameLength = query.nameLength;
-    this.#failure.optAt = optAt;
-    return this.#keepFailure(u8, at, length, this.#failure, query, queryBytes, now, grows);
-  }
-
-  #keepFailure(
-    u8: Uint8Array,
-    at: number,
-    length: number,
-    scan: AnswerScan,
-    query: QueryScan,
-    queryBytes: Uint8Array,
-    now: number,
-    grows = true,
-  ): number {
-    if (length > longestFailure) return 0;
+    const scan = this.#failure;
+    const bytes = this.#composeFailure(u8, at, length, optAt, query, queryBytes);
     const { failureTtl, maxFailureTtl, staleFor } = this.#rules;
     const words = this.#i32;
     const base = this.#pageOf(query.hash);
@@ -490,13 +474,48 @@ export class Cache {
     let ttl = failureTtl * 2 ** Math.min(failures - 1, 16);
     if (answered && ttl < recheck) ttl = recheck;
     ttl = Math.min(ttl, maxFailureTtl);
-    const size = sizeOf(length, scan, query);
+    const size = sizeOf(bytes, scan, query);
     this.#limitFailures(base, size, now);
     this.#makeRoom(base, size, false, query.hash, now);
-    this.#write(base, size, u8, at, length, scan, query, queryBytes, now, ttl, failures, use);
+    this.#write(base, size, this.#message, 0, bytes, scan, query, queryBytes, now, ttl, failures, use);
     this.#unlock(base, sequence);
     Atomics.add(words, head.stores, 1);
     return ttl;
+  }
+
+  /** Writes what is kept of a failure to `#message` and `#failure`; gives its length. An OPT that is too long loses its options. */
+  #composeFailure(
+    u8: Uint8Array,
+    at: number,
+    length: number,
+    optAt: number,
+    query: QueryScan,
+    queryBytes: Uint8Array,
+  ): number {
+    const message = this.#message;
+    const { nameLength } = query;
+    message.fill(0, 0, 12);
+    // Neither authoritative nor cut short.
+    message[2] = u8[at + 2]! & ~6;
+    message[3] = u8[at + 3]!;
+    message[5] = 1;
+    for (let i = 0; i < nameLength; i++) message[12 + i] = queryBytes[query.at + 12 + i]!;
+    let p = 12 + nameLength;
+    message[p++] = query.type >> 8;
+    message[p++] = query.type;
+    message[p++] = query.class >> 8;
+    message[p++] = query.class;
+    this.#failure.nameLength = nameLength;
+    this.#failure.optAt = 0;
+    if (optAt === 0 || optAt + optBytes > length) return p;
+    const options = (u8[at + optAt + 9]! << 8) | u8[at + optAt + 10]!;
+    const whole = p + optBytes + options <= longestFailure && optAt + optBytes + options <= length;
+    const size = whole ? optBytes + options : optBytes;
+    for (let i = 0; i < size; i++) message[p + i] = u8[at + optAt + i]!;
+    if (!whole) message[p + 9] = message[p + 10] = 0;
+    message[11] = 1;
+    this.#failure.optAt = p;
+    return p + size;
   }
 
   /** Whether a slot of the page has the tag: a look without a lock. */

@@ -79,5 +79,5 @@ export const longestAnswer = 4096;
  * Bytes that failures may take up in a page, an eighth: names that fail in a flood push each other out, and few answers.
  */
 export const failureBytes = (pageBytes - page.data) >> 3;
-/** Failures longer than this are not kept. One with the longest name, an OPT and extended errors fits. */
+/** Failures are kept without options where they would be longer than this. One with the longest name and a few extended errors fits. */
 export const longestFailure = 512;

@@ -2,7 +2,10 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
 import { look, makeCache, store, storeFailure, told } from '#test/support/cached.ts';
+import type { EdnsOption } from '#wire/edns/registry.ts';
+import { decodeMessage } from '#wire/message.ts';
 import { parseName } from '#wire/name.ts';
+import { parseRecord } from '#wire/record.ts';
 import { Cache, type CacheRules } from './cache.ts';
 import { headerBytes, pageBytes } from './layout.ts';
 
@@ -125,6 +128,46 @@ describe('a failure', () => {
     assert.equal(cache.hitPrefetch, false);
     assert.equal(told(cache, { name }, 110), 'stale 192.0.2.1 30');
     assert.equal(cache.hitPrefetch, false);
+  });
+
+  test('is kept no longer than the one before where it says nothing of the name', () => {
+    const cache = make();
+    let now = 0;
+    for (const [grows, ttl] of [
+      [false, 5],
+      [false, 5],
+      [true, 10],
+      [false, 10],
+      [true, 20],
+    ] as const) {
+      assert.equal(storeFailure(cache, { name }, now, { grows }), ttl);
+      now += ttl;
+    }
+    store(cache, { name }, 100, 60);
+    assert.equal(storeFailure(cache, { name }, 160, { grows: false }), 30);
+  });
+
+  test('is kept as header, question and OPT', () => {
+    const cache = make();
+    const soa = parseRecord('example. 900 IN SOA ns.example. host.example. 1 2 3 4 5');
+    const ede = (text: string): EdnsOption => ({ kind: 'EDE', info: 9, text });
+    const wanted = { name, edns: true };
+    storeFailure(cache, wanted, 0, { questions: [], aa: true, tc: true });
+    assert.equal(told(cache, wanted, 0), 'failure');
+    assert.equal(cache.hitOpt, 0);
+    const edns = (text: string) => ({ udpSize: 1232, version: 0, do: false, options: [ede(text)] });
+    for (const [text, kept] of [
+      ['no', 1],
+      ['x'.repeat(1000), 0],
+    ] as const) {
+      storeFailure(cache, wanted, 0, { authorities: [soa], edns: edns(text) });
+      const message = decodeMessage(look(cache, wanted, 0)!);
+      assert.deepEqual([message.rcode, message.questions.length, message.authorities], [2, 1, []]);
+      assert.deepEqual([message.aa, message.tc, message.edns?.options.length], [false, false, kept]);
+      assert.equal(cache.hitOpt, 12 + 11 + 4);
+    }
+    storeFailure(cache, wanted, 0, { rcode: 5 });
+    assert.equal(decodeMessage(look(cache, wanted, 0)!).rcode, 5);
   });
 
   test('is told apart by type, EDNS, CD and client subnet', () => {

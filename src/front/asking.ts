@@ -114,7 +114,7 @@ export class Asking {
   /** The question of a query in flight, in the form that the cache takes. */
   readonly #asked = new QueryScan();
   readonly #answer = new AnswerScan();
-  readonly #lifetime: Lifetime = { ttl: 0, failure: false };
+  readonly #lifetime: Lifetime = { ttl: 0 };
   readonly #tried = new Int32Array(maxTried);
   readonly question: Question = { nameHash: 0, clientHash: 0 };
   #domains!: Domains;
@@ -751,7 +751,8 @@ export class Asking {
     if (length === 0) return false;
     const opt = this.#cache.hitOpt;
     const ede = this.#cache.hitNegative ? extendedError.staleNxdomain : extendedError.stale;
-    const bytes = opt > 0 ? appendExtendedError(this.#u8, scratch, length, opt, ede) : length;
+    const stale = this.#cache.hitStale;
+    const bytes = stale && opt > 0 ? appendExtendedError(this.#u8, scratch, length, opt, ede) : length;
     for (let place = table.get(query, field.firstWaiter); place !== 0; ) {
       this.#counts[counter]!++;
       place = this.#i32[(place + waiter.next) >> 2]!;
@@ -780,7 +781,6 @@ export class Asking {
       this.#u8,
       Math.floor(now / 1000),
       this.#lifetime.ttl,
-      this.#lifetime.failure,
     );
   }
 

@@ -3,7 +3,7 @@ import type { AnswerScan } from '#wire/scan.ts';
 import { rcode } from './compose.ts';
 import type { PlanCache } from './plan.ts';
 
-export type Lifetime = { ttl: number; failure: boolean };
+export type Lifetime = { ttl: number };
 
 /**
  * Writes to `out` how long (s) the scanned answer may be kept. False: it says nothing that the cache should know. True with a
@@ -12,18 +12,11 @@ export type Lifetime = { ttl: number; failure: boolean };
  * - An answer with data: its least TTL, within `minTtl` … `maxTtl`.
  * - A name or type that does not exist: only with an SOA, min(its TTL, its minimum) (RFC 2308 5), at most `maxNegativeTtl`.
  * - Either with more records than can be counted down, and NXDOMAIN without an SOA: 0.
- * - SERVFAIL: `failureTtl` (RFC 9520 3.2), as a failure.
- * - Anything else, NOERROR without data and SOA (it may be a referral) and what is truncated: false.
+ * - Failures, NOERROR without data and SOA (it may be a referral) and what is truncated: false.
  */
 export function answerLifetime(answer: AnswerScan, rules: PlanCache, out: Lifetime): boolean {
-  out.failure = false;
   out.ttl = 0;
   if (answer.truncated) return false;
-  if (answer.rcode === rcode.servfail) {
-    out.failure = true;
-    out.ttl = rules.failureTtl;
-    return answer.regular;
-  }
   if (answer.rcode !== rcode.noerror && answer.rcode !== rcode.nxdomain) return false;
   const data = answer.rcode === rcode.noerror && answer.matching > 0;
   if (!data && answer.negativeTtl < 0) return answer.rcode === rcode.nxdomain;

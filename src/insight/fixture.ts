@@ -58,6 +58,8 @@ export function someReading(change: Partial<Reading> = {}): Reading {
     row[frontCounters.at.noerror] = 9;
     row[frontCounters.at.cacheHits] = 6;
     row[frontCounters.at.cacheMisses] = 2;
+    row[frontCounters.at.staleTimer] = 1;
+    row[frontCounters.at.staleFailure] = 2;
   }
   return {
     at: 61_000,

@@ -12,8 +12,8 @@ test('the status tells what the reading holds', () => {
   assert.equal(status.clients.byRcode.NOERROR, 18);
   assert.equal(status.cache?.hitRatio, 0.75);
   assert.deepEqual(
-    [status.cache?.entries, status.cache?.staleEntries, status.cache?.failureEntries],
-    [5, 2, 1],
+    [status.cache?.entries, status.cache?.staleEntries, status.cache?.failureEntries, status.cache?.stale],
+    [5, 2, 1, 6],
   );
   assert.deepEqual(status.config.lastReload, {
     at: '1970-01-01T00:00:05.000Z',

@@ -66,12 +66,12 @@ export type CacheStatus = {
   readonly failureEntries: number;
   /** Questions answered from the cache. */
   readonly hits: number;
-  /** Questions answered by an answer past its TTL, because a failure of theirs is kept. */
+  /** Questions answered with an answer past its TTL. */
   readonly stale: number;
   /** Questions answered by a kept failure. */
   readonly failures: number;
   readonly misses: number;
-  /** (hits + stale + failures) ÷ (these + misses) since the start; null before the first. */
+  /** (hits + failures) ÷ (hits + failures + misses) since the start; null before the first. */
   readonly hitRatio: number | null;
   readonly stores: number;
   readonly evictions: number;
@@ -187,11 +187,10 @@ function cacheStatus({ cache, counters }: Reading): CacheStatus | null {
   if (!cache) return null;
   const {
     hit: hits = 0,
-    stale = 0,
     failure: failures = 0,
     miss: misses = 0,
   } = sumByLabel(counters, 'cache_lookups_total', 'result');
-  const answered = hits + stale + failures;
+  const lookups = hits + failures + misses;
   return {
     memoryBytes: cache.memory,
     usedBytes: cache.bytes,
@@ -199,10 +198,10 @@ function cacheStatus({ cache, counters }: Reading): CacheStatus | null {
     staleEntries: cache.stale,
     failureEntries: cache.failures,
     hits,
-    stale,
+    stale: sumFamily(counters, 'stale_answers_total'),
     failures,
     misses,
-    hitRatio: answered + misses === 0 ? null : rounded(answered / (answered + misses), 4),
+    hitRatio: lookups === 0 ? null : rounded((hits + failures) / lookups, 4),
     stores: cache.stores,
     evictions: cache.evictions,
   };

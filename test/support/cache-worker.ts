@@ -67,7 +67,7 @@ for (let i = 0; i < count; i++) {
     const bytes = encodeMessage({ ...ask(name, 'A'), qr: true, answers: records });
     arena.u8.set(bytes, answerAt);
     scanAnswer(arena.u8, answerAt, bytes.length, answer);
-    cache.store(arena.u8, answerAt, bytes.length, answer, scan, arena.u8, now, 10, false);
+    cache.store(arena.u8, answerAt, bytes.length, answer, scan, arena.u8, now, 10);
   }
 }
 parentPort!.postMessage({ found, wrong });

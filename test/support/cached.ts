@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { Cache } from '#cache/cache.ts';
 import { makeArena } from '#kit/arena.ts';
 import type { EdnsOption } from '#wire/edns/registry.ts';
-import { query as ask, decodeMessage, encodeMessage } from '#wire/message.ts';
+import { query as ask, decodeMessage, encodeMessage, type Message } from '#wire/message.ts';
 import { formatRecord, parseRecord } from '#wire/record.ts';
 import { AnswerScan, QueryScan, scanAnswer, scanQuery, verdict } from '#wire/scan.ts';
 
@@ -58,15 +58,24 @@ export function store(cache: Cache, wanted: Wanted, now: number, ttl: number, ex
   arena.u8.set(bytes, answerAt);
   const answer = new AnswerScan();
   assert.ok(scanAnswer(arena.u8, answerAt, bytes.length, answer));
-  cache.store(arena.u8, answerAt, bytes.length, answer, scan, arena.u8, now, ttl, false);
+  cache.store(arena.u8, answerAt, bytes.length, answer, scan, arena.u8, now, ttl);
 }
 
-/** Stores a failure; gives how long it is kept. */
-export function storeFailure(cache: Cache, wanted: Wanted, now: number): number {
+/** Stores a failure, `more` of it; gives how long it is kept. */
+export function storeFailure(
+  cache: Cache,
+  wanted: Wanted,
+  now: number,
+  more: Partial<Message> & { grows?: boolean } = {},
+): number {
   const scan = query(cache, wanted);
-  const bytes = encodeMessage({ ...ask(wanted.name, wanted.type ?? 1), qr: true, rcode: 2 });
+  const { grows, ...message } = more;
+  const bytes = encodeMessage({ ...ask(wanted.name, wanted.type ?? 1), qr: true, rcode: 2, ...message });
   arena.u8.set(bytes, answerAt);
-  return cache.storeFailure(arena.u8, answerAt, bytes.length, 0, scan, arena.u8, now);
+  const answer = new AnswerScan();
+  assert.ok(scanAnswer(arena.u8, answerAt, bytes.length, answer));
+  const { optAt } = answer;
+  return cache.storeFailure(arena.u8, answerAt, bytes.length, optAt, scan, arena.u8, now, grows);
 }
 
 /** Looks up, with `stale` for an answer that may stand in. What is found must stay where it may. */
