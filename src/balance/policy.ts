@@ -20,9 +20,9 @@ export interface Candidates {
 /** What is known of the query. One object, reused for each query. */
 export type Question = {
   /** FNV-1a of the lower-case wire name: the same in every worker and every run. Unsigned 32-bit. */
-  nameHash: number;
+  readonly nameHash: number;
   /** Hash of the client's address without port: the same in every worker. Unsigned 32-bit. */
-  clientHash: number;
+  readonly clientHash: number;
 };
 
 /** Uniform random integers: `random(n)` is in 0 … n−1. */

@@ -4,12 +4,12 @@
  * an arena; a part of the front.
  */
 import { type Board, stateCode } from '#balance/board.ts';
-import type { Question } from '#balance/policy.ts';
 import type { Cache } from '#cache/cache.ts';
 import { longestAnswer } from '#cache/layout.ts';
 import { foldedHash, sameFolded } from '#kit/fold.ts';
 import { Wheel } from '#kit/wheel.ts';
 import { AnswerScan, keyFlag, QueryScan, scanAnswer } from '#wire/scan.ts';
+import { Asked } from './asked.ts';
 import { Attempts, attemptField, attemptMark, maxAttempts } from './attempts.ts';
 import {
   appendExtendedError,
@@ -30,7 +30,7 @@ import { type Blame, Ledger, type Trouble } from './ledger.ts';
 import { answerLifetime, type Lifetime } from './lifetime.ts';
 import type { Plan, PlanCache } from './plan.ts';
 import { Pool } from './pool.ts';
-import { type Arena, type Egress, familyOf, origin } from './ports.ts';
+import type { Arena, Egress } from './ports.ts';
 import type { Replies } from './replies.ts';
 
 const count = frontCounters.at;
@@ -116,7 +116,8 @@ export class Asking {
   readonly #answer = new AnswerScan();
   readonly #lifetime: Lifetime = { ttl: 0 };
   readonly #tried = new Int32Array(maxTried);
-  readonly question: Question = { nameHash: 0, clientHash: 0 };
+  /** The question at hand: whoever picks says first whose it is. */
+  readonly asked: Asked;
   #domains!: Domains;
   #pools: readonly Pool[] = [];
   #pool: Pool | undefined;
@@ -125,6 +126,7 @@ export class Asking {
   constructor(parts: AskingParts) {
     this.#u8 = parts.arena.u8;
     this.#i32 = parts.arena.i32;
+    this.asked = new Asked(parts.arena.u8);
     this.#egress = parts.egress;
     this.#board = parts.board;
     this.#worker = parts.worker;
@@ -162,21 +164,13 @@ export class Asking {
       : Math.min(this.#wheel.next(), this.#orphans.next());
   }
 
-  /** Takes the hash of the client at `from` for policies that look at it. */
-  noteClient(from: number): void {
-    this.question.clientHash =
-      this.#u8[from] === familyOf.inet
-        ? foldedHash(this.#u8, from + origin.address4, 4)
-        : foldedHash(this.#u8, from + origin.address6, 16);
-  }
-
   /** The slot of a backend for the name, none of the first `tried` of the list at hand; −1 when there is none. */
   #pick(nameAt: number, nameLength: number, tried: number): number {
     const pool = this.#pools[this.#domains.poolOf(this.#u8, nameAt, nameLength)];
     this.#pool = pool;
     if (!pool) return -1;
-    this.question.nameHash = foldedHash(this.#u8, nameAt, nameLength);
-    const slot = pool.pick(this.question, this.#tried, tried);
+    this.asked.name(nameAt, nameLength);
+    const slot = pool.pick(this.asked, this.#tried, tried);
     if (slot >= 0 && pool.failedOpen) this.#counts[count.failOpen]!++;
     return slot;
   }
@@ -187,7 +181,7 @@ export class Asking {
     const tried = table.get(query, field.triedCount);
     for (let i = 0; i < tried; i++) this.#tried[i] = table.triedSlot(query, i);
     const first = table.get(query, field.firstWaiter);
-    if (first !== 0) this.noteClient(first);
+    if (first !== 0) this.asked.client(first);
     return this.#pick(table.nameAt(query), table.get(query, field.nameLength), tried);
   }
 

@@ -251,7 +251,7 @@ export class Front {
   /** Asks a popular question anew, for nobody yet. */
   #prefetch(from: number, now: number): void {
     if (this.#twin() !== 0) return;
-    this.#asking.noteClient(from);
+    this.#asking.asked.client(from);
     const entry = this.#enter();
     if (entry === 0) return;
     this.#counts[count.prefetches]!++;
@@ -320,7 +320,7 @@ export class Front {
       this.#replies.refuse(this.#query, from, rcode.servfail, extendedError.other);
       return 0;
     }
-    this.#asking.noteClient(from);
+    this.#asking.asked.client(from);
     if (!this.#wait(entry, from, tcp)) {
       this.#asking.end(entry, now);
       return 0;
@@ -385,7 +385,7 @@ export class Front {
   #pass(from: number, tcp: boolean, now: number): void {
     const query = this.#query;
     const nameAt = query.nameLength > 0 ? query.at + 12 : this.#rootAt;
-    this.#asking.noteClient(from);
+    this.#asking.asked.client(from);
     const nameLength = query.nameLength > 0 ? query.nameLength : 1;
     const transfer = tcp && query.opcode === 0 && (query.type === typeAxfr || query.type === typeIxfr);
     const twin = transfer ? 0 : this.#passedTwin(tcp);
