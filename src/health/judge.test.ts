@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import type { BackendState } from '#balance/board.ts';
+import type { Finding } from './evidence.ts';
 import { defaultHold, failsOpen, Judge, type JudgeRules, type StateChange } from './judge.ts';
 
 const rules: JudgeRules = { failures: 3, of: 5, hold: defaultHold };
@@ -158,4 +159,119 @@ test('a pool fails open when none serves and one is down', () => {
   assert.equal(failsOpen(['down', 'disabled']), true);
   assert.equal(failsOpen(['disabled', 'draining']), false);
   assert.equal(failsOpen([]), false);
+});
+
+const finding = (score: number): Finding => ({ kind: 'failing', score, detail: 'half of it failed' });
+
+test('live traffic takes a backend out at once, for longer each time; it comes back by time, with little weight', () => {
+  const judge = new Judge({ ...rules, slowStart: 30_000 }, 0);
+  feed(judge, 'ggggg');
+  let at = 10_000;
+  const outFor = () => {
+    const change = judge.hear(finding(1.2), true, at);
+    assert.equal(change?.to, 'down');
+    const from = at;
+    while (judge.state === 'down') {
+      at += 50;
+      judge.tick(at);
+    }
+    return (at - from) / second;
+  };
+  assert.equal(outFor(), 5);
+  assert.match(judge.reason, /^tried again; it was out for: half of it failed$/);
+  assert.equal(judge.weight(at), 0.1);
+  assert.ok(Math.abs(judge.weight(at + 15_000) - 0.55) < 1e-9);
+  assert.equal(judge.weight(at + 30_000), 1);
+  assert.deepEqual([outFor(), outFor(), outFor()], [10, 20, 40]);
+  assert.equal(judge.weight(at), 0.02, 'one that flaps comes back with less');
+  for (let flap = 0; flap < 6; flap++) outFor();
+  assert.equal(outFor(), 300, 'never longer');
+});
+
+test('while live traffic keeps it out, the reason says so, and good probes do not bring it back', () => {
+  const judge = new Judge(rules, 0);
+  feed(judge, 'ggggg');
+  judge.hear(finding(1), true, 5000);
+  assert.equal(judge.reason, 'live traffic: half of it failed (out for at least 5s)');
+  assert.deepEqual(new Set(feed(judge, 'gggg', 6000).states), new Set(['down']));
+  assert.equal(judge.reason, 'live traffic: half of it failed (out for 1s more)');
+  assert.equal(judge.tick(9999), null);
+  assert.equal(judge.tick(10_000)?.to, 'up');
+});
+
+test('one that is dead stays out after its time, until the probes are good', () => {
+  const judge = new Judge(rules, 0);
+  feed(judge, 'ggggg');
+  judge.hear(finding(1), true, 5000);
+  feed(judge, 'bbbbbb', 5500);
+  assert.equal(judge.tick(60_000), null);
+  assert.match(judge.reason, /^5 of the last 5 probes failed/);
+  assert.deepEqual(feed(judge, 'ggg', 61_000).states, ['down', 'down', 'up']);
+});
+
+test('doubt takes weight before it takes the backend, and goes without a trace', () => {
+  const judge = new Judge(rules, 0);
+  feed(judge, 'ggggg');
+  assert.equal(judge.hear(finding(0.5), true, 5000), null);
+  assert.equal(judge.weight(5000), 1);
+  assert.equal(judge.hear(finding(0.8), true, 5050)?.to, 'suspect');
+  assert.equal(judge.reason, 'live traffic: half of it failed');
+  assert.ok(Math.abs(judge.weight(5050) - 0.55) < 1e-9);
+  assert.equal(judge.hear(finding(1.5), false, 5100), null, 'too much of the pool is out');
+  assert.ok(Math.abs(judge.weight(5100) - 0.1) < 1e-9);
+  assert.equal(judge.hear(null, true, 5150)?.to, 'up');
+  assert.equal(judge.weight(5150), 1);
+});
+
+test('failed probes take weight too', () => {
+  const judge = new Judge(rules, 0);
+  feed(judge, 'gb');
+  assert.ok(Math.abs(judge.weight(0) - (1 - 0.5 / 3)) < 1e-9);
+  feed(judge, 'b', 2000);
+  assert.ok(Math.abs(judge.weight(0) - (1 - 1 / 3)) < 1e-9);
+});
+
+test('each of several probes has a window of its own, and all that failed must be good again', () => {
+  const windows = new Map([
+    ['udp', { failures: 3, of: 5 }],
+    ['tcp', { failures: 1, of: 1 }],
+    ['idle', { failures: 1, of: 1 }],
+  ]);
+  const judge = new Judge({ ...rules, windows }, 0);
+  let at = 0;
+  const take = (source: string, good: boolean) => {
+    at += second;
+    judge.take({ source, family: 'ipv4', good, at, detail: 'x', latency: null });
+    return judge.state;
+  };
+  for (const source of windows.keys()) take(source, true);
+  assert.deepEqual(
+    [take('udp', false), take('tcp', true), take('udp', false)],
+    ['suspect', 'suspect', 'suspect'],
+  );
+  assert.equal(take('tcp', false), 'down');
+  assert.equal(judge.reason, '1 of the last 1 probes "tcp" failed: x');
+  assert.equal(take('tcp', true), 'down', 'udp has failed too');
+  assert.deepEqual([take('udp', true), take('udp', true), take('udp', true)], ['down', 'down', 'up']);
+  assert.equal(take('tcp', false), 'down');
+  judge.setRules({ ...rules, windows: new Map([['udp', { failures: 3, of: 5 }]]) });
+  at += 60_000;
+  assert.deepEqual(
+    [take('udp', true), take('udp', true), take('udp', true)].at(-1),
+    'up',
+    'a probe that is gone is forgotten',
+  );
+});
+
+test('what is spared serves, without hold-down or slow start', () => {
+  const judge = new Judge({ ...rules, slowStart: 30_000 }, 0);
+  feed(judge, 'gggbb');
+  judge.take({ family: 'ipv4', good: false, at: 5000, detail: 'x', latency: null });
+  assert.equal(judge.spare('all fail alike', 5000)?.to, 'suspect');
+  assert.equal(judge.reason, 'all fail alike: 3 of the last 5 probes failed: x');
+  assert.deepEqual(feed(judge, 'ggg', 6000).states, ['suspect', 'suspect', 'up']);
+  assert.equal(judge.weight(8000), 1);
+  judge.spare(null, 9000);
+  feed(judge, 'bbb', 10_000);
+  assert.match(judge.reason, /^3 of the last 3 probes failed: .*500ms$/, 'no flap');
 });

@@ -49,7 +49,7 @@ export function rulesOfPolicy(policy: string): Pick<SiblingRules, 'spread' | 'mi
 }
 
 /** Half-lives of the faded sums, ms. */
-const halfLives = [60, 250, 1000, 4000, 16_000, 64_000] as const;
+const halfLives = [30, 250, 1000, 4000, 16_000, 64_000] as const;
 const scales = halfLives.length;
 /** Faded sums of one backend on one scale: what ended, failures of its own, answers, NXDOMAIN among these. */
 const sum = { size: 4, ended: 0, bad: 1, answers: 2, nxdomain: 3 } as const;
@@ -63,7 +63,7 @@ const fewest = 6;
 /** An unanswered query counts this long (ms) after another backend was quicker: it may be slow, not lost. */
 const patience = 1000;
 /** Shares of NXDOMAIN may differ by so much. */
-const tolerance = 0.1;
+const tolerance = 0.06;
 /** Fewest answers, of the backend and of a sibling, before NXDOMAIN shares are compared. */
 const fewestAnswers = 40;
 /** So many of the siblings must differ from a backend before it is the one that lies. */
@@ -296,8 +296,9 @@ function grown(member: Member, counts: Float64Array, field: number): number {
   return Math.max(0, counts[field]! - member.before[field]!);
 }
 
+/** The surer of two; of two that are sure the first, which comes from a shorter time and tells better what happens now. */
 function stronger(a: Finding | null, b: Finding | null): Finding | null {
-  return a && (!b || a.score >= b.score) ? a : b;
+  return a && (!b || Math.min(1, a.score) >= Math.min(1, b.score)) ? a : b;
 }
 
 /** −ln of the bound on the chance that a share of `share` or more of `n` is bad where `p` is the truth; 0 where it is no more. */
