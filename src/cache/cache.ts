@@ -86,6 +86,8 @@ export class Cache {
   hitOpt = 0;
   /** Set by a hit: the name is popular and its time nearly over; the caller should ask anew. Given once in a while. */
   hitPrefetch = false;
+  /** Set by `storeFailure` when it keeps something: failures of the question in a row, this one included. */
+  failuresInRow = 0;
   /** Set by a hit: the answer is a kept failure. */
   hitFailure = false;
   /** Set by a hit: the answer is past its TTL and stands in for one that no backend gives. */
@@ -471,6 +473,7 @@ export class Cache {
       use = this.#u8[s + inSlot.use]!;
       this.#remove(base, slot);
     }
+    this.failuresInRow = failures;
     let ttl = failureTtl * 2 ** Math.min(failures - 1, 16);
     if (answered && ttl < recheck) ttl = recheck;
     ttl = Math.min(ttl, maxFailureTtl);

@@ -93,6 +93,7 @@ function crewOf(count: number, kind: 'packet' | 'stream' = 'stream') {
       board: new SharedArrayBuffer(8),
       counters: new SharedArrayBuffer(8),
       cache: null,
+      rates: new SharedArrayBuffer(8),
       doorbell: -1,
       datagrams: true,
       streams: true,

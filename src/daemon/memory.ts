@@ -3,6 +3,7 @@ import { randomInt } from 'node:crypto';
 import { Board } from '#balance/board.ts';
 import { Cache } from '#cache/cache.ts';
 import type { Snapshot } from '#config/snapshot.ts';
+import { Rates } from '#front/rates.ts';
 import type { Engine } from '#insight/reading.ts';
 import { ChorusError } from '#kit/errors.ts';
 import { batchUnavailable, makeDoorbell } from '#net/libc.ts';
@@ -38,7 +39,9 @@ export function makeShared(snapshot: Snapshot, engine: Engine): Shared {
   const workers = engine === 'batch' ? packets + 1 : snapshot.workers;
   const board = new Board(workers);
   const counters = new SharedArrayBuffer(counterBytes(workers));
-  const cache = snapshot.cache && Cache.create(snapshot.cache.memory, randomInt(-(2 ** 31), 2 ** 31));
+  const seed = (): number => randomInt(-(2 ** 31), 2 ** 31);
+  const cache = snapshot.cache && Cache.create(snapshot.cache.memory, seed());
+  const rates = Rates.create(seed(), seed());
   const starts = Array.from({ length: workers }, (_, worker): WorkerStart => {
     const kind = worker < packets ? 'packet' : 'stream';
     return {
@@ -48,6 +51,7 @@ export function makeShared(snapshot: Snapshot, engine: Engine): Shared {
       board: board.memory,
       counters,
       cache,
+      rates,
       doorbell: kind === 'packet' ? makeDoorbell() : -1,
       datagrams: engine === 'loop',
       streams: kind === 'stream' && (engine === 'batch' || worker === 0),

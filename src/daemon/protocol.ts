@@ -30,6 +30,8 @@ export type WorkerStart = {
   readonly board: SharedArrayBuffer;
   readonly counters: SharedArrayBuffer;
   readonly cache: SharedArrayBuffer | null;
+  /** What clients have asked (front/rates.ts). */
+  readonly rates: SharedArrayBuffer;
   /** Packet worker: the eventfd that wakes it when a message was posted. −1 for others. */
   readonly doorbell: number;
   /** Stream worker: whether it also serves UDP (loop engine). */

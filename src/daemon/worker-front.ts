@@ -25,6 +25,7 @@ export function makeFront(
     counters: frontRow(start.counters, start.worker),
     // x86 does not reorder loads; other machines need stronger reads.
     cache: start.cache ? new Cache(start.cache, process.arch !== 'x64') : null,
+    rates: start.rates,
     entropy,
     plan,
   });

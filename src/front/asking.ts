@@ -32,6 +32,7 @@ import type { Plan, PlanCache } from './plan.ts';
 import { Pool } from './pool.ts';
 import type { Arena, Egress } from './ports.ts';
 import type { Replies } from './replies.ts';
+import { ending, type Zones } from './zones.ts';
 
 const count = frontCounters.at;
 /** Messages that one question may cost in all, over UDP and TCP, network errors included. */
@@ -90,6 +91,7 @@ export type AskingParts = {
   readonly table: InFlight;
   readonly replies: Replies;
   readonly delivery: Delivery;
+  readonly zones: Zones;
 };
 
 export class Asking {
@@ -106,6 +108,7 @@ export class Asking {
   readonly #entropy: Entropy;
   readonly #table: InFlight;
   readonly #attempts: Attempts;
+  readonly #zones: Zones;
   readonly #wheel = new Wheel(maxInFlight);
   readonly #orphans = new Wheel(maxAttempts);
   readonly #budget = new Budget();
@@ -137,6 +140,7 @@ export class Asking {
     this.#cache = parts.cache;
     this.#entropy = parts.entropy;
     this.#table = parts.table;
+    this.#zones = parts.zones;
     this.#attempts = new Attempts(parts.egress.channels);
     this.#scratch = parts.arena.reserve(scratchBytes);
   }
@@ -360,7 +364,7 @@ export class Asking {
     if (failed !== outcome.open) this.#ledger.note(slot, troubles[failed]!);
     if (marks & mark.pass) {
       this.#delivery.asItIs(query, at, length);
-      this.end(query, now);
+      this.end(query, now, failed === outcome.open ? ending.good : ending.bad);
       return;
     }
     if (marks & mark.diagnosis) {
@@ -387,7 +391,7 @@ export class Asking {
     }
     this.#keep(query, at, length, now);
     this.#delivery.answer(query, at, length, scan.optAt);
-    this.end(query, now);
+    this.end(query, now, ending.good);
   }
 
   /** What the scanned answer means for the try: `open` for a good one. */
@@ -501,7 +505,7 @@ export class Asking {
     if (judged && attempts.is(attempt, attemptMark.timedOut)) this.#ledger.blame(slot, 'blamedSilent', now);
     else if (judged && attempts.is(attempt, attemptMark.doubted))
       this.#ledger.blame(slot, 'blamedMalformed', now);
-    if (lost || (table.get(query, field.marks) & (mark.pass | mark.diagnosis)) !== 0) {
+    if (lost || attempts.crowded || (table.get(query, field.marks) & (mark.pass | mark.diagnosis)) !== 0) {
       this.#ledger.ended(slot);
       attempts.remove(attempt);
       return;
@@ -521,9 +525,21 @@ export class Asking {
     attempts.deadline[attempt] = end;
   }
 
-  /** Ends a query that nobody waits for any more. What is still under way becomes an orphan. */
-  end(query: number, now: number): void {
+  /** Ends a query that nobody waits for any more; `how`: what that says of its zone. What is still under way becomes an orphan. */
+  end(query: number, now: number, how: number = ending.unknown): void {
     const table = this.#table;
+    const marks = table.get(query, field.marks);
+    if ((marks & mark.diagnosis) === 0) {
+      this.#zones.ended(
+        this.#u8,
+        table.nameAt(query),
+        table.get(query, field.nameLength),
+        (marks & mark.counted) !== 0,
+        how,
+        table.begun[query]!,
+        now,
+      );
+    }
     for (let attempt = table.get(query, field.attempt); attempt !== 0; ) {
       const next = this.#attempts.get(attempt, attemptField.nextOfQuery);
       this.#orphan(query, attempt, false, now);
@@ -686,9 +702,22 @@ export class Asking {
     const from = whole ? at : this.#scratch;
     const bytes = whole ? length : this.#composeFailure(query, code, ede);
     const opt = whole ? scan.optAt : this.#scratchOpt;
-    if (code === rcode.servfail) this.#storeFailure(query, from, bytes, opt, named, now);
+    const again = code === rcode.servfail && this.#storeFailure(query, from, bytes, opt, named, now);
     if (!this.#giveStale(query, count.staleFailure, now)) this.#delivery.answer(query, from, bytes, opt);
-    this.end(query, now);
+    this.end(query, now, this.#endingOf(query, again));
+  }
+
+  /** What the end of a query that nobody answered well says of its zone; `again`: it was known to fail. */
+  #endingOf(query: number, again: boolean): number {
+    const table = this.#table;
+    const tries = table.get(query, field.triedCount);
+    if (tries === 0) return ending.unknown;
+    let silent = true;
+    for (let i = 0; i < tries; i++) {
+      const became = table.outcomeOf(query, i);
+      if (became !== outcome.open && became !== outcome.network) silent = false;
+    }
+    return silent ? ending.silent : again ? ending.badAgain : ending.bad;
   }
 
   /** Writes a failure of our own at `#scratch`; its OPT is at offset `#scratchOpt`. */
@@ -714,9 +743,17 @@ export class Asking {
   }
   #scratchOpt = 0;
 
-  #storeFailure(query: number, at: number, length: number, opt: number, named: boolean, now: number): void {
-    if (!this.#keeping || !this.#cache || this.#keeping.failureTtl <= 0) return;
-    this.#cache.storeFailure(
+  /** Keeps a failure in the cache; whether the question had failed before. */
+  #storeFailure(
+    query: number,
+    at: number,
+    length: number,
+    opt: number,
+    named: boolean,
+    now: number,
+  ): boolean {
+    if (!this.#keeping || !this.#cache || this.#keeping.failureTtl <= 0) return false;
+    const ttl = this.#cache.storeFailure(
       this.#u8,
       at,
       length,
@@ -726,6 +763,7 @@ export class Asking {
       Math.floor(now / 1000),
       named,
     );
+    return ttl > 0 && this.#cache.failuresInRow > 1;
   }
 
   /** Gives all who wait a stale answer; false when there is none. */
@@ -801,7 +839,7 @@ export class Asking {
     const prefetching = !streaming && (table.get(query, field.marks) & mark.prefetch) !== 0;
     const channel = waiting > 0 || prefetching ? this.#egress.streamChannel(slot) : -1;
     if (waiting === 0 && channel < 0) {
-      this.end(query, now);
+      this.end(query, now, ending.good);
       return;
     }
     this.#counts[count.overTcp]!++;
@@ -850,7 +888,7 @@ export class Asking {
     table.setOutcome(query, slot, outcome.network);
     if ((marks & mark.pass) !== 0) {
       this.#delivery.fail(query, extendedError.networkError);
-      this.end(query, now);
+      this.end(query, now, ending.silent);
     } else if ((marks & mark.reconnected) === 0) {
       // A server may close an idle connection at any time (RFC 7766 6.2.4): once more, on a new one.
       table.set(query, field.marks, marks | mark.reconnected);
@@ -902,7 +940,7 @@ export class Asking {
       if ((table.get(query, field.marks) & mark.diagnosis) === 0) this.#counts[count.timeouts]!++;
       if ((table.get(query, field.marks) & mark.pass) !== 0) {
         this.#delivery.fail(query, extendedError.noReachableAuthority);
-        this.end(query, now);
+        this.end(query, now, ending.silent);
         return;
       }
       const ede = table.get(query, field.ede) - 1;

@@ -7,6 +7,8 @@
 /** Attempts under way at once, in one worker. */
 export const maxAttempts = 81_920;
 
+const crowdedFrom = (maxAttempts * 7) / 8;
+
 /** Fields of an attempt; index `attempt * attemptFields + field`. */
 export const attemptField = {
   /** Chain of (channel, id); free list. */
@@ -72,6 +74,11 @@ export class Attempts {
   }
   mark(attempt: number, mark: number): void {
     this.#f[attempt * fields + attemptField.marks]! |= mark;
+  }
+
+  /** Whether there is little room left: none is kept then for what nobody waits for. */
+  get crowded(): boolean {
+    return this.count >= crowdedFrom;
   }
 
   get full(): boolean {

@@ -11,7 +11,19 @@ const verdicts = {
 };
 const stale = {
   family: 'stale_answers_total',
-  help: 'Answers past their TTL, by why they were given: all backends failed, the client-response timer went off, a failure is remembered.',
+  help: 'Answers past their TTL, by why they were given: all backends failed, the client-response timer went off, a failure is remembered, a zone is asked only a trickle.',
+};
+const limited = {
+  family: 'client_limited_total',
+  help: 'Queries beyond the rate of a client or a network, by what became of them: no answer, an empty one with TC set, REFUSED over TCP.',
+};
+const turnedAway = {
+  family: 'zone_turned_away_total',
+  help: 'Questions not asked of backends because of their zone, by why: it fails and gets a trickle, or too many wait for it.',
+};
+const shed = {
+  family: 'overload_shed_total',
+  help: 'Waiting queries of the network that has most, given up for one of a lighter network, by the table that was full.',
 };
 const full = { family: 'overload_total', help: 'Queries turned away because a table was full, by table.' };
 
@@ -31,6 +43,9 @@ export const frontCounters = defineCounters({
     family: 'client_denied_total',
     help: 'Queries refused because `allow` does not name the client.',
   },
+  limitedDropped: { ...limited, labels: { action: 'dropped' } },
+  limitedTruncated: { ...limited, labels: { action: 'truncated' } },
+  limitedRefused: { ...limited, labels: { action: 'refused' } },
   truncated: {
     family: 'client_truncated_total',
     help: 'Answers cut to the size that the client takes, with TC set.',
@@ -42,6 +57,10 @@ export const frontCounters = defineCounters({
   joined: {
     family: 'joined_queries_total',
     help: 'Queries that waited for the answer to an identical one in flight.',
+  },
+  repeated: {
+    family: 'repeated_queries_total',
+    help: 'Queries of a client that waits for the answer to the very same one: it gets one answer.',
   },
   local: {
     family: 'local_answers_total',
@@ -79,6 +98,7 @@ export const frontCounters = defineCounters({
   verdictEverybody: { ...verdicts, labels: { verdict: 'everybody' } },
   staleFailure: { ...stale, labels: { reason: 'failure' } },
   staleTimer: { ...stale, labels: { reason: 'timer' } },
+  staleZone: { ...stale, labels: { reason: 'zone' } },
   staleCached: { ...stale, labels: { reason: 'remembered' } },
   overTcp: {
     family: 'query_tcp_retries_total',
@@ -91,5 +111,13 @@ export const frontCounters = defineCounters({
   noBackend: { family: 'no_backend_total', help: 'Queries that no backend could be found for.' },
   fullInFlight: { ...full, labels: { table: 'in-flight' } },
   fullWaiters: { ...full, labels: { table: 'waiters' } },
+  shedInFlight: { ...shed, labels: { table: 'in-flight' } },
+  shedWaiters: { ...shed, labels: { table: 'waiters' } },
+  zoneFailing: { ...turnedAway, labels: { reason: 'failing' } },
+  zoneCrowded: { ...turnedAway, labels: { reason: 'outstanding' } },
+  zoneClosings: {
+    family: 'zone_closings_total',
+    help: 'Zones found to fail, which then get a trickle of questions until they are well.',
+  },
   inFlight: { family: 'in_flight_queries', kind: 'gauge', help: 'Queries waiting for a backend now.' },
 });

@@ -83,24 +83,30 @@ export class Delivery {
   fail(entry: number, ede: number): void {
     const table = this.#table;
     for (let place = table.shiftWaiter(entry); place !== 0; place = table.shiftWaiter(entry)) {
-      const edns = (this.#i32[(place + waiter.marks) >> 2]! & waiterMark.edns) !== 0;
-      const length = composeEmpty(
-        this.#u8,
-        this.#egress.replySpace(),
-        this.#i32[(place + waiter.id) >> 2]!,
-        table.get(entry, field.opcode),
-        (table.get(entry, field.keyFlags) & ~keyFlag.edns) | (edns ? keyFlag.edns : 0),
-        rcode.servfail,
-        place + waiter.name,
-        table.get(entry, field.nameLength),
-        table.get(entry, field.type),
-        table.get(entry, field.class),
-        this.#replies.udpSize,
-        ede,
-      );
-      this.#replies.countRcode(rcode.servfail);
-      this.#egress.reply(place, length);
-      table.freeWaiter(place);
+      this.failOne(entry, place, ede);
     }
+  }
+
+  /** Sends SERVFAIL to one that waited for `entry` and was taken off it, and frees it. */
+  failOne(entry: number, place: number, ede: number): void {
+    const table = this.#table;
+    const edns = (this.#i32[(place + waiter.marks) >> 2]! & waiterMark.edns) !== 0;
+    const length = composeEmpty(
+      this.#u8,
+      this.#egress.replySpace(),
+      this.#i32[(place + waiter.id) >> 2]!,
+      table.get(entry, field.opcode),
+      (table.get(entry, field.keyFlags) & ~keyFlag.edns) | (edns ? keyFlag.edns : 0),
+      rcode.servfail,
+      place + waiter.name,
+      table.get(entry, field.nameLength),
+      table.get(entry, field.type),
+      table.get(entry, field.class),
+      this.#replies.udpSize,
+      ede,
+    );
+    this.#replies.countRcode(rcode.servfail);
+    this.#egress.reply(place, length);
+    table.freeWaiter(place);
   }
 }

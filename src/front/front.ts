@@ -14,9 +14,11 @@ import { Delivery } from './delivery.ts';
 import type { Entropy } from './entropy.ts';
 import { Identity } from './identity.ts';
 import { field, InFlight, inFlightArenaBytes, mark, waiterMark } from './inflight.ts';
-import type { Plan, PlanCache } from './plan.ts';
+import type { Plan, PlanCache, PlanLimits } from './plan.ts';
 import { type Arena, type Egress, origin, transport } from './ports.ts';
+import { Rates, rate } from './rates.ts';
 import { nsidRoom, Replies, unbounded } from './replies.ts';
+import { admission, ending, Zones } from './zones.ts';
 
 /** What a front is made of. `worker` is its row on the board. */
 export type FrontParts = {
@@ -28,6 +30,8 @@ export type FrontParts = {
   readonly counters: Float64Array;
   readonly cache: Cache | null;
   readonly entropy: Entropy;
+  /** Memory of `Rates.create`, shared with the other fronts; absent: its own. */
+  readonly rates?: SharedArrayBuffer;
   readonly plan: Plan;
 };
 
@@ -54,6 +58,13 @@ export class Front {
   readonly #seed: number;
   readonly #table: InFlight;
   readonly #asking: Asking;
+  readonly #delivery: Delivery;
+  readonly #zones: Zones;
+  readonly #parts: FrontParts;
+  #rates: Rates | undefined;
+  /** Whether a rate is in force; whether zones are watched. */
+  #rated = false;
+  #guarded = true;
   /** One for each packet of a batch. */
   readonly #scans: readonly QueryScan[] = Array.from({ length: maxWarm }, () => new QueryScan());
   readonly #verdicts = new Uint8Array(maxWarm);
@@ -71,13 +82,17 @@ export class Front {
     this.#counts = parts.counters;
     this.#cache = parts.cache;
     this.#seed = parts.cache ? parts.cache.seed : parts.entropy.word();
-    this.#table = new InFlight(parts.arena);
+    this.#parts = parts;
+    this.#table = new InFlight(parts.arena, ~this.#seed);
+    this.#delivery = new Delivery(parts.arena, parts.egress, this.#table, this.#replies);
+    this.#zones = new Zones(this.#seed, () => void this.#counts[count.zoneClosings]!++);
     this.#asking = new Asking({
       ...parts,
       counts: parts.counters,
       table: this.#table,
       replies: this.#replies,
-      delivery: new Delivery(parts.arena, parts.egress, this.#table, this.#replies),
+      delivery: this.#delivery,
+      zones: this.#zones,
     });
     this.apply(parts.plan);
   }
@@ -89,7 +104,18 @@ export class Front {
     this.#keeping = this.#cache ? plan.cache : undefined;
     if (this.#keeping) this.#cache!.apply(this.#keeping);
     this.#asking.apply(plan, this.#keeping);
+    this.#limit(plan.limits);
     this.#generation = plan.generation;
+  }
+
+  #limit(limits: PlanLimits | undefined): void {
+    this.#guarded = limits?.zones ?? true;
+    if (limits && (limits.perClient > 0 || limits.perNetwork > 0)) {
+      const { entropy, rates } = this.#parts;
+      this.#rates ??= new Rates(rates ?? Rates.create(entropy.word(), entropy.word()), entropy.int);
+    }
+    if (limits) this.#rates?.apply(limits);
+    this.#rated = limits !== undefined && (this.#rates?.active ?? false);
   }
 
   /** Whether nothing is in flight on `channel`. */
@@ -159,12 +185,28 @@ export class Front {
       this.#replies.refuse(query, from, rcode.refused, extendedError.prohibited);
       return;
     }
+    if (this.#rated && this.#beyond(found, from, tcp, now)) return;
     if (found === verdict.plain) this.#plain(from, tcp, now);
     else if (found === verdict.pass) this.#pass(from, tcp, now);
     else {
       const code = found === verdict.badvers ? rcode.badvers : rcode.formerr;
       this.#replies.refuse(query, from, code, extendedError.none);
     }
+  }
+
+  /** Whether `#query` is beyond a rate; then it has got all that it will get. */
+  #beyond(found: number, from: number, tcp: boolean, now: number): boolean {
+    const query = this.#query;
+    const todo = this.#rates!.check(this.#u8, this.#i32, from, tcp, now);
+    if (todo === rate.within) return false;
+    if (todo === rate.refuse) {
+      this.#counts[count.limitedRefused]!++;
+      this.#replies.refuse(query, from, rcode.refused, extendedError.prohibited);
+    } else if (todo === rate.slip && query.opcode === 0 && found >= verdict.plain) {
+      this.#counts[count.limitedTruncated]!++;
+      this.#replies.slip(query, from);
+    } else this.#counts[count.limitedDropped]!++;
+    return true;
   }
 
   #plain(from: number, tcp: boolean, now: number): void {
@@ -178,14 +220,46 @@ export class Front {
     const twin = this.#twin();
     if (twin !== 0) {
       const stale = (this.#table.get(twin, field.marks) & mark.staleGiven) !== 0;
-      if (stale && this.#keeping && this.#fromStale(from, tcp, now)) return;
-      if (this.#wait(twin, from, tcp)) this.#counts[count.joined]!++;
+      if (stale && this.#keeping && this.#fromStale(count.staleTimer, from, tcp, now)) return;
+      this.#join(twin, from, tcp, now);
       return;
     }
-    const entry = this.#admit(from, tcp, now);
+    const said = this.#admission(now);
+    if (said >= admission.failing) {
+      if (this.#keeping && this.#fromStale(count.staleZone, from, tcp, now)) return;
+      this.#turnAway(said, from);
+      return;
+    }
+    const entry = this.#admit(said, from, tcp, now);
     if (entry === 0) return;
     this.#table.offer(entry, query.hash);
     this.#asking.ask(entry, now);
+  }
+
+  /** What the guard of zones says of `#query`. */
+  #admission(now: number): number {
+    const { at, nameLength } = this.#query;
+    return this.#guarded
+      ? this.#zones.admit(this.#u8, at + 12, nameLength, this.#table.count, now)
+      : admission.free;
+  }
+
+  /** Answers `#query`, which is not to be asked because of its zone, with a failure. */
+  #turnAway(said: number, from: number): void {
+    this.#counts[said === admission.failing ? count.zoneFailing : count.zoneCrowded]!++;
+    const ede = said === admission.failing ? extendedError.cachedError : extendedError.other;
+    this.#replies.refuse(this.#query, from, rcode.servfail, ede);
+  }
+
+  /** Lets the client of `#query` wait for an identical one, unless it does already. */
+  #join(twin: number, from: number, tcp: boolean, now: number): void {
+    if (this.#table.repeats(twin, from, this.#id)) this.#counts[count.repeated]!++;
+    else if (this.#wait(twin, from, tcp, now)) this.#counts[count.joined]!++;
+  }
+
+  /** Of `#query`. */
+  get #id(): number {
+    return (this.#u8[this.#query.at]! << 8) | this.#u8[this.#query.at + 1]!;
   }
 
   /** Answers from the cache; false for a miss. */
@@ -217,7 +291,6 @@ export class Front {
   #give(from: number, tcp: boolean, to: number, length: number): void {
     const query = this.#query;
     const cache = this.#cache!;
-    const id = (this.#u8[query.at]! << 8) | this.#u8[query.at + 1]!;
     let bytes = length;
     if (cache.hitStale && cache.hitOpt > 0) {
       const ede = cache.hitNegative ? extendedError.staleNxdomain : extendedError.stale;
@@ -228,7 +301,7 @@ export class Front {
       to,
       bytes,
       cache.hitOpt,
-      id,
+      this.#id,
       query.lower ? 0 : query.at + 12,
       query.nameLength,
       tcp ? unbounded : query.udpSize,
@@ -236,14 +309,14 @@ export class Front {
     );
   }
 
-  /** Answers from what is past its time, for a question that is being asked anew; false when there is nothing. */
-  #fromStale(from: number, tcp: boolean, now: number): boolean {
+  /** Answers from what is past its time, counted by `counter`; false when there is nothing. */
+  #fromStale(counter: number, from: number, tcp: boolean, now: number): boolean {
     const to = this.#egress.replySpace();
     const room = this.#egress.replyRoom - nsidRoom;
     const seconds = Math.floor(now / 1000);
     const length = this.#cache!.lookupStale(this.#u8, this.#i32, this.#query, seconds, to, room);
     if (length === 0) return false;
-    this.#counts[count.staleTimer]!++;
+    this.#counts[counter]!++;
     this.#give(from, tcp, to, length);
     return true;
   }
@@ -251,11 +324,13 @@ export class Front {
   /** Asks a popular question anew, for nobody yet. */
   #prefetch(from: number, now: number): void {
     if (this.#twin() !== 0) return;
+    const said = this.#admission(now);
+    if (said >= admission.failing) return;
     this.#asking.asked.client(from);
-    const entry = this.#enter();
+    const entry = this.#enter(said, now);
     if (entry === 0) return;
     this.#counts[count.prefetches]!++;
-    this.#table.set(entry, field.marks, mark.prefetch);
+    this.#table.set(entry, field.marks, this.#table.get(entry, field.marks) | mark.prefetch);
     this.#table.offer(entry, this.#query.hash);
     this.#asking.ask(entry, now);
   }
@@ -291,12 +366,18 @@ export class Front {
     return true;
   }
 
-  /** Enters `#query` in the table, without a client; 0 when it is full. */
-  #enter(): number {
+  /** Enters `#query`, of which the guard of zones has said `said`, without a client; 0 when the table is full. */
+  #enter(said: number, now: number): number {
     const table = this.#table;
     const query = this.#query;
     const entry = table.take();
-    if (entry === 0) return 0;
+    if (entry === 0) {
+      if (said === admission.counted) {
+        this.#zones.ended(this.#u8, query.at + 12, query.nameLength, true, ending.unknown, now, now);
+      }
+      return 0;
+    }
+    if (said === admission.counted) table.set(entry, field.marks, mark.counted);
     table.set(entry, field.opcode, query.opcode);
     table.set(entry, field.type, query.type);
     table.set(entry, field.class, query.class);
@@ -313,25 +394,47 @@ export class Front {
   }
 
   /** Enters `#query` with its client; answers it with a failure and gives 0 when a table is full. */
-  #admit(from: number, tcp: boolean, now: number): number {
-    const entry = this.#enter();
+  #admit(said: number, from: number, tcp: boolean, now: number): number {
+    if (this.#table.full && this.#makeRoom(true, 0, from, now)) this.#counts[count.shedInFlight]!++;
+    const entry = this.#enter(said, now);
     if (entry === 0) {
       this.#counts[count.fullInFlight]!++;
       this.#replies.refuse(this.#query, from, rcode.servfail, extendedError.other);
       return 0;
     }
     this.#asking.asked.client(from);
-    if (!this.#wait(entry, from, tcp)) {
+    if (!this.#wait(entry, from, tcp, now)) {
       this.#asking.end(entry, now);
       return 0;
     }
     return entry;
   }
 
+  /**
+   * Lets the newest work of the heaviest network give way to the client at `from`: one that waits, and with `alone` its query too; but
+   * never the query `entry`. False when the client itself has to give way.
+   */
+  #makeRoom(alone: boolean, entry: number, from: number, now: number): boolean {
+    const table = this.#table;
+    const place = table.giveWay(from, alone);
+    if (place === 0) return false;
+    const query = table.queryOf(place);
+    this.#delivery.failOne(query, place, extendedError.other);
+    const wanted = table.get(query, field.marks) & (mark.prefetch | mark.staleGiven);
+    if (query !== entry && wanted === 0 && table.get(query, field.firstWaiter) === 0) {
+      this.#asking.end(query, now);
+    }
+    return true;
+  }
+
   /** Lets the client of `#query` wait for `entry`; answers with a failure and gives false when the table is full. */
-  #wait(entry: number, from: number, tcp: boolean): boolean {
+  #wait(entry: number, from: number, tcp: boolean, now: number): boolean {
     const query = this.#query;
-    const at = this.#table.addWaiter(entry);
+    let at = this.#table.addWaiter(entry);
+    if (at === 0 && this.#makeRoom(false, entry, from, now)) {
+      this.#counts[count.shedWaiters]!++;
+      at = this.#table.addWaiter(entry);
+    }
     if (at === 0) {
       this.#counts[count.fullWaiters]!++;
       this.#replies.refuse(this.#query, from, rcode.servfail, extendedError.other);
@@ -339,8 +442,7 @@ export class Front {
     }
     const marks =
       (query.nsid ? waiterMark.nsid : 0) | (query.edns ? waiterMark.edns : 0) | (tcp ? waiterMark.tcp : 0);
-    const id = (this.#u8[query.at]! << 8) | this.#u8[query.at + 1]!;
-    this.#table.fillWaiter(at, from, id, query.udpSize, marks, query.at + 12, query.nameLength);
+    this.#table.fillWaiter(at, from, this.#id, query.udpSize, marks, query.at + 12, query.nameLength);
     return true;
   }
 
@@ -390,7 +492,13 @@ export class Front {
     const transfer = tcp && query.opcode === 0 && (query.type === typeAxfr || query.type === typeIxfr);
     const twin = transfer ? 0 : this.#passedTwin(tcp);
     if (twin !== 0) {
-      if (this.#wait(twin, from, tcp)) this.#counts[count.joined]!++;
+      this.#join(twin, from, tcp, now);
+      return;
+    }
+    const asks = query.opcode === 0 && query.nameLength > 0 && !transfer;
+    const said = asks ? this.#admission(now) : admission.free;
+    if (said >= admission.failing) {
+      this.#turnAway(said, from);
       return;
     }
     let found = false;
@@ -399,6 +507,8 @@ export class Front {
       if (slot < 0) {
         const ede = tries === 0 ? extendedError.noReachableAuthority : extendedError.networkError;
         this.#replies.refuse(query, from, rcode.servfail, ede);
+        if (said === admission.counted)
+          this.#zones.ended(this.#u8, nameAt, nameLength, true, ending.unknown, now, now);
         return;
       }
       if (!transfer) found = this.#asking.findPass(slot, tcp);
@@ -407,11 +517,12 @@ export class Front {
         return;
       }
     }
-    const entry = this.#admit(from, tcp, now);
+    const entry = this.#admit(said, from, tcp, now);
     if (entry === 0) return;
     this.#counts[count.passed]!++;
     const table = this.#table;
-    table.set(entry, field.marks, mark.pass | (tcp ? mark.stream : 0));
+    const marks = table.get(entry, field.marks) | mark.pass | (tcp ? mark.stream : 0);
+    table.set(entry, field.marks, marks);
     table.set(entry, field.length, query.length);
     table.set(entry, field.digest, this.#digest);
     table.offer(entry, query.hash);

@@ -2,12 +2,18 @@
  * Questions that wait for backends, and the clients that wait for them: tables of a fixed size, made once. A query is a
  * number from 1; it is found by its question. What was sent for it is in attempts.ts.
  */
-import type { Arena } from './ports.ts';
+import { Fairness } from './fairness.ts';
+import { type Arena, networkHigh, networkLow } from './ports.ts';
 
 /** Queries in flight at once, in one worker. */
 export const maxInFlight = 65_536;
 /** Clients waiting at once, in one worker. */
 export const maxWaiters = 65_536;
+/** From so many queries or clients on, books are kept of who has how many; below the other, no more. */
+const crowdedFrom = maxInFlight / 2;
+const crowdedTo = maxInFlight / 4;
+/** Waiters of the heaviest network that are looked at for one that is alone. */
+const maxGivingWay = 8;
 /** A chain of questions with one hash value is not followed further: no client may make it long. */
 const maxChain = 64;
 
@@ -82,6 +88,8 @@ export const mark = {
   plainDns: 128,
   /** Asked with CD=1 to learn whose fault a failure is. */
   diagnosis: 256,
+  /** The guard of zones counts it as outstanding. */
+  counted: 512,
 } as const;
 
 /** The fields that make a question. */
@@ -100,7 +108,15 @@ const nameRoom = 256;
 const textStride = nameRoom + 32;
 
 /** Fields of a waiter in the arena: an origin (80 bytes), then these, then the name as the client wrote it. */
-export const waiter = { next: 80, id: 84, udpSize: 88, marks: 92, name: 96 } as const;
+export const waiter = {
+  next: 80,
+  id: 84,
+  udpSize: 88,
+  marks: 92,
+  query: 96,
+  previous: 100,
+  name: 104,
+} as const;
 const waiterStride = waiter.name + nameRoom;
 export const waiterMark = { nsid: 1, edns: 2, tcp: 4 } as const;
 
@@ -115,6 +131,9 @@ export class InFlight {
   /** When each was first sent, ms; 0 before. */
   readonly begun: Float64Array = new Float64Array(maxInFlight + 1);
   count = 0;
+  /** Clients that wait. */
+  waiting = 0;
+  readonly #fairness: Fairness;
   readonly #text: number;
   readonly #waiters: number;
   readonly #u8: Uint8Array;
@@ -125,7 +144,9 @@ export class InFlight {
   #freeWaiter = 0;
   #usedWaiters = 0;
 
-  constructor(arena: Arena) {
+  /** `seed`: 32 unpredictable bits. */
+  constructor(arena: Arena, seed: number) {
+    this.#fairness = new Fairness(maxWaiters, seed);
     this.#u8 = arena.u8;
     this.#i32 = arena.i32;
     this.#text = arena.reserve((maxInFlight + 1) * textStride);
@@ -137,6 +158,11 @@ export class InFlight {
   }
   set(query: number, name: number, value: number): void {
     this.f[query * fields + name] = value;
+  }
+
+  /** Whether no query can be taken. */
+  get full(): boolean {
+    return this.#free === 0 && this.#used === maxInFlight;
   }
 
   /** A fresh query, all its fields 0; 0 when the table is full. */
@@ -254,11 +280,8 @@ export class InFlight {
     if (at !== 0) this.#freeWaiter = this.#i32[(at + waiter.next) >> 2]!;
     else if (this.#usedWaiters < maxWaiters) at = this.#waiters + ++this.#usedWaiters * waiterStride;
     else return 0;
-    this.#i32[(at + waiter.next) >> 2] = 0;
-    const last = this.get(query, field.lastWaiter);
-    if (last === 0) this.set(query, field.firstWaiter, at);
-    else this.#i32[(last + waiter.next) >> 2] = at;
-    this.set(query, field.lastWaiter, at);
+    this.waiting++;
+    this.putBack(query, at);
     return at;
   }
 
@@ -269,19 +292,39 @@ export class InFlight {
     const next = this.#i32[(at + waiter.next) >> 2]!;
     this.set(query, field.firstWaiter, next);
     if (next === 0) this.set(query, field.lastWaiter, 0);
+    else this.#i32[(next + waiter.previous) >> 2] = 0;
     return at;
+  }
+
+  /** Takes a waiter off its query, wherever it stands. It must be given to `freeWaiter`. */
+  #takeWaiter(at: number): void {
+    const i32 = this.#i32;
+    const query = i32[(at + waiter.query) >> 2]!;
+    const next = i32[(at + waiter.next) >> 2]!;
+    const previous = i32[(at + waiter.previous) >> 2]!;
+    if (previous === 0) this.set(query, field.firstWaiter, next);
+    else i32[(previous + waiter.next) >> 2] = next;
+    if (next === 0) this.set(query, field.lastWaiter, previous);
+    else i32[(next + waiter.previous) >> 2] = previous;
   }
 
   /** Lets a waiter that was taken off wait again, at the end. */
   putBack(query: number, at: number): void {
     this.#i32[(at + waiter.next) >> 2] = 0;
+    this.#i32[(at + waiter.query) >> 2] = query;
     const last = this.get(query, field.lastWaiter);
+    this.#i32[(at + waiter.previous) >> 2] = last;
     if (last === 0) this.set(query, field.firstWaiter, at);
     else this.#i32[(last + waiter.next) >> 2] = at;
     this.set(query, field.lastWaiter, at);
   }
 
   freeWaiter(at: number): void {
+    this.waiting--;
+    if (this.#fairness.on) {
+      this.#fairness.remove((at - this.#waiters) / waiterStride);
+      if (this.waiting < crowdedTo && this.count < crowdedTo) this.#fairness.end();
+    }
     this.#i32[(at + waiter.next) >> 2] = this.#freeWaiter;
     this.#freeWaiter = at;
   }
@@ -301,5 +344,61 @@ export class InFlight {
     this.#i32[(at + waiter.udpSize) >> 2] = udpSize;
     this.#i32[(at + waiter.marks) >> 2] = marks;
     for (let i = 0; i < nameLength; i++) this.#u8[at + waiter.name + i] = this.#u8[nameAt + i]!;
+    if (this.#fairness.on) this.#book(at);
+    else if (this.waiting >= crowdedFrom || this.count >= crowdedFrom) this.#keepBooks();
+  }
+
+  /** Whether the client at `from` waits for `query` already, with the same id: it repeats itself. Looks at the first and last. */
+  repeats(query: number, from: number, id: number): boolean {
+    return (
+      this.#same(this.get(query, field.firstWaiter), from, id) ||
+      this.#same(this.get(query, field.lastWaiter), from, id)
+    );
+  }
+
+  #same(at: number, from: number, id: number): boolean {
+    if (at === 0 || this.#i32[(at + waiter.id) >> 2] !== id) return false;
+    for (let i = 0; i < 18; i++) if (this.#i32[(at >> 2) + i] !== this.#i32[(from >> 2) + i]) return false;
+    return true;
+  }
+
+  #book(at: number): void {
+    const high = networkHigh(this.#u8, this.#i32, at);
+    this.#fairness.add((at - this.#waiters) / waiterStride, high, networkLow(this.#u8, this.#i32, at));
+  }
+
+  #keepBooks(): void {
+    this.#fairness.begin();
+    for (let query = 1; query <= this.#used; query++) {
+      for (let at = this.get(query, field.firstWaiter); at !== 0; at = this.#i32[(at + waiter.next) >> 2]!) {
+        this.#book(at);
+      }
+    }
+  }
+
+  /**
+   * When a table is full: takes the newest waiter of the network that has most off its query, if the client at `from` is of another
+   * network that has less. Gives its place, which must be given to `freeWaiter` once it has been answered; 0 when the client itself has
+   * to give way. `alone`: only a waiter that is the only one of its query.
+   */
+  giveWay(from: number, alone: boolean): number {
+    const books = this.#fairness;
+    if (!books.on) return 0;
+    const mine = books.of(networkHigh(this.#u8, this.#i32, from), networkLow(this.#u8, this.#i32, from));
+    if (mine + 1 >= books.most) return 0;
+    let thing = books.first;
+    for (let i = 0; i < maxGivingWay && thing !== 0; i++, thing = books.after(thing)) {
+      const at = this.#waiters + thing * waiterStride;
+      const query = this.queryOf(at);
+      if (alone && this.get(query, field.firstWaiter) !== this.get(query, field.lastWaiter)) continue;
+      this.#takeWaiter(at);
+      return at;
+    }
+    return 0;
+  }
+
+  /** The query that the waiter waits for. */
+  queryOf(at: number): number {
+    return this.#i32[(at + waiter.query) >> 2]!;
   }
 }

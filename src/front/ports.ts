@@ -49,6 +49,18 @@ export const origin = {
 export const transport = { udp: 0, tcp: 1 } as const;
 export const familyOf = { inet: 2, inet6: 10 } as const;
 
+/** The upper bits of the network of the origin at `from`: /24 of an IPv4 address, /56 of an IPv6 address, as words lie in memory. */
+export function networkHigh(u8: Uint8Array, i32: Int32Array, from: number): number {
+  // Little-endian words: the last byte of three is not taken.
+  return u8[from] === familyOf.inet
+    ? i32[(from + origin.address4) >> 2]! & 0xffffff
+    : i32[(from + origin.address6) >> 2]!;
+}
+/** The lower bits; families never have them alike. */
+export function networkLow(u8: Uint8Array, i32: Int32Array, from: number): number {
+  return u8[from] === familyOf.inet ? -1 : i32[(from + origin.address6 + 4) >> 2]! & 0xffffff;
+}
+
 /** The way out. All calls are synchronous, keep no reference to an origin, and never throw. */
 export interface Egress {
   /** Bytes that `replySpace` has room for: 65,535 where clients come over TCP, else the largest UDP answer. */

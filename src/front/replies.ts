@@ -50,6 +50,15 @@ export class Replies {
     this.#egress.reply(from, length);
   }
 
+  /** Answers `query` with nothing but TC set, so that its client asks again over TCP. */
+  slip(query: QueryScan, from: number): void {
+    const to = this.#egress.replySpace();
+    const flags = query.keyFlags & ~keyFlag.edns;
+    const length = this.#empty(query, to, flags | (query.edns ? keyFlag.edns : 0), rcode.noerror, -1);
+    this.#u8[to + 2]! |= 2;
+    this.#egress.reply(from, length);
+  }
+
   /** Answers CH TXT id.server and its like; false when the question is not about us. */
   local(query: QueryScan, from: number, limit: number): boolean {
     const text = this.#identity.textFor(this.#u8, query.at + 12, query.nameLength, query.type, query.class);

@@ -109,8 +109,7 @@ const field = {
 const fields = 8;
 
 export class Zones {
-  /** How often a suffix was closed. */
-  closings = 0;
+  readonly #closed: () => void;
   readonly #seed: number;
   readonly #tags = new Int32Array(entries);
   readonly #f = new Int32Array(entries * fields);
@@ -130,9 +129,13 @@ export class Zones {
   #trickle = trickleRate / 2;
   #trickleAt = 0;
 
-  /** `seed`: 32 unpredictable bits, so that nobody can choose names that share an entry. */
-  constructor(seed: number) {
+  /**
+   * `seed`: 32 unpredictable bits, so that nobody can choose names that share an entry. `closed` is called when a suffix
+   * closes.
+   */
+  constructor(seed: number, closed: () => void) {
     this.#seed = seed;
+    this.#closed = closed;
   }
 
   /**
@@ -305,7 +308,7 @@ export class Zones {
     }
     this.#begin(e, 1, failuresWhenClosed);
     this.#next.fill(now + trickleGap, suffix * 2, suffix * 2 + 2);
-    this.closings++;
+    this.#closed();
   }
 
   /** Begins anew, closed (1) or open (0). What is outstanding stays. */

@@ -66,6 +66,7 @@ class WorkerEngine implements RunningEngine {
       board: this.#board.memory,
       counters: new SharedArrayBuffer(counterBytes(1)),
       cache: null,
+      rates: new SharedArrayBuffer(8),
       doorbell: kind.kind === 'packet' ? makeDoorbell() : -1,
     };
     let exit: () => void = () => {};
