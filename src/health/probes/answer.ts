@@ -2,17 +2,15 @@
 import { parseAddress } from '#net/address.ts';
 import { decodeMessage, type Message } from '#wire/message.ts';
 import { formatRData } from '#wire/rdata/registry.ts';
-import { AnswerScan, scanAnswer } from '#wire/scan.ts';
 import { rcodeName, rcodes, types } from '#wire/types.ts';
 import type { ProbeQuestion } from '../targets.ts';
-import { headerBytes } from './query.ts';
+import { judgeHeader } from './header.ts';
 
 /** What is expected of an answer. */
 export type Expectation = Pick<ProbeQuestion, 'expect' | 'answer' | 'dnssec'>;
 
 /** NXDOMAIN says that the server works: it found out that there is no such name. */
 const goodRcodes: readonly number[] = [rcodes.NOERROR, rcodes.NXDOMAIN];
-const scan = new AnswerScan();
 
 export type AnswerVerdict =
   | { readonly kind: 'good' | 'bad'; readonly detail: string; readonly rcode: number | null }
@@ -24,36 +22,14 @@ export type AnswerVerdict =
  * must come back octet for octet, letter case included; only an error may come without a question.
  */
 export function judgeAnswer(query: Uint8Array, answer: Uint8Array, wanted: Expectation = {}): AnswerVerdict {
-  if (answer.length < headerBytes) return { kind: 'stray', detail: `a message of ${answer.length} bytes` };
-  if (answer[0] !== query[0] || answer[1] !== query[1]) {
-    return { kind: 'stray', detail: 'an answer with a wrong id' };
-  }
-  const flags = answer[2]!;
-  if ((flags & 0x80) === 0) return malformed('it is a query (QR is 0)');
-  if ((flags & 0x78) !== 0) return malformed(`opcode ${(flags >> 3) & 15}`);
-  const rcode = answer[3]! & 0x0f;
-  const questions = (answer[4]! << 8) | answer[5]!;
-  const bare = questions === 0 && rcode !== rcodes.NOERROR && rcode !== rcodes.NXDOMAIN;
-  if (!bare) {
-    if (questions !== 1) return malformed(`${questions} questions`);
-    const end = questionEnd(query);
-    for (let at = headerBytes; at < end; at++) {
-      if (answer[at] !== query[at])
-        return { kind: 'bad', rcode: null, detail: 'the answer is for another question' };
-    }
-  }
-  if (!scanAnswer(answer, 0, answer.length, scan)) return malformed('its sections are not what it counts');
-  return weigh(answer, scan.rcode, wanted);
+  const found = judgeHeader(query, answer);
+  if (found.kind === 'stray') return found;
+  if (found.kind === 'malformed') return { kind: 'bad', rcode: null, detail: found.detail };
+  return weigh(answer, found.rcode, wanted);
 }
 
 function malformed(why: string): AnswerVerdict {
   return { kind: 'bad', detail: `malformed answer: ${why}`, rcode: null };
-}
-
-function questionEnd(query: Uint8Array): number {
-  let at = headerBytes;
-  while (query[at] !== 0) at += 1 + query[at]!;
-  return at + 5;
 }
 
 function weigh(bytes: Uint8Array, rcode: number, { expect, answer, dnssec }: Expectation): AnswerVerdict {
@@ -88,7 +64,7 @@ function weigh(bytes: Uint8Array, rcode: number, { expect, answer, dnssec }: Exp
 }
 
 /** Whether a record of the answer section has this data: an address, a name, or, where it is quoted, a part of a text. */
-function holds({ answers }: Message, text: string): boolean {
+export function holds({ answers }: Message, text: string): boolean {
   const wanted = parseAddress(text) ?? bareName(text);
   return answers.some(({ data }) => {
     const found = formatRData(data);

@@ -1,6 +1,7 @@
 /** Probes that ask one question of DNS, whatever it goes over. */
 
 import { type Expectation, judgeAnswer } from './answer.ts';
+import { failureOf } from './failure.ts';
 import type { PreparedProbe, ProbeFactory, ProbeOutcome, ProbeRun, ProbeWorld } from './probe.ts';
 import { freshen, probeQuery } from './query.ts';
 
@@ -8,26 +9,6 @@ import { freshen, probeQuery } from './query.ts';
 export function inWords(ms: number): string {
   return `${ms < 10 ? ms.toFixed(2) : ms < 100 ? ms.toFixed(1) : ms.toFixed(0)}ms`;
 }
-
-const failureText: ReadonlyMap<string, string> = new Map([
-  ['EHOSTUNREACH', 'host unreachable'],
-  ['ENETUNREACH', 'network unreachable'],
-  ['EADDRNOTAVAIL', 'the source address is not on this machine'],
-  ['EACCES', 'not permitted to send there'],
-  ['EPERM', 'not permitted to send there: a packet filter may forbid it'],
-  ['ECONNRESET', 'the connection was reset'],
-  ['EPIPE', 'the connection was closed without an answer'],
-  ['closed', 'the connection was closed without an answer'],
-  ['ETIMEDOUT', 'the connection could not be made in time'],
-]);
-
-/** What this machine lacks, not the backend. */
-const shortages: ReadonlyMap<string, string> = new Map([
-  ['EMFILE', 'not made: this process has no descriptor left'],
-  ['ENFILE', 'not made: this machine has no descriptor left'],
-  ['ENOBUFS', 'not made: the kernel has no buffer left'],
-  ['ENOMEM', 'not made: the kernel has no memory left'],
-]);
 
 const nothing = { good: false, latency: null, rcode: null, answer: null } as const;
 
@@ -38,13 +19,7 @@ export function unanswered(detail: string): ProbeOutcome {
 
 /** The outcome of a run that the system ended with this error. */
 function failure(code: string, stream: boolean): ProbeOutcome {
-  const shortage = shortages.get(code);
-  if (shortage !== undefined) return { ...nothing, detail: shortage, void: true };
-  if (code === 'ECONNREFUSED') {
-    const detail = `refused${stream ? '' : ' (ICMP port unreachable)'}: nothing listens there`;
-    return { ...nothing, detail, nobody: true };
-  }
-  return { ...nothing, detail: failureText.get(code) ?? code };
+  return { ...nothing, ...failureOf(code, stream) };
 }
 
 class Run implements ProbeRun {
