@@ -22,6 +22,7 @@
  */
 import { stripVTControlCharacters, styleText } from 'node:util';
 import { type Command, InvalidArgumentError, Option } from 'commander';
+import type { ChorusError } from '#kit/errors.ts';
 
 /** What the help of a command says. `summary` starts in lower case and has no full stop. */
 export type About = {
@@ -41,6 +42,21 @@ export function define(parent: Command, name: string, about: About): Command {
   command.option('--debug', 'show the stack trace of an error');
   command.addHelpText('after', `\nExamples:\n${about.examples.map(line => `  $ ${line}`).join('\n')}`);
   return command;
+}
+
+/** How a command shows an error to those who run it, where not as the others do. Gives the exit code. `words`: its command line. */
+export type ErrorForm = (error: ChorusError, words: readonly string[]) => number;
+
+const errorForms = new Map<string, ErrorForm>();
+
+/** Gives a command of the first level an error form of its own. */
+export function showErrors(command: Command, form: ErrorForm): void {
+  errorForms.set(command.name(), form);
+}
+
+/** The error form of the command that a command line names; undefined: the usual one. */
+export function errorForm(words: readonly string[]): ErrorForm | undefined {
+  return errorForms.get(words[0] ?? '');
 }
 
 /** `--json` for a command that prints. */

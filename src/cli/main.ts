@@ -5,8 +5,11 @@ import { version } from '#kit/version.ts';
 import { register as backend } from './backend.ts';
 import { register as burst } from './burst.ts';
 import { register as cache } from './cache.ts';
+import { register as check } from './check.ts';
+import { errorForm } from './command.ts';
 import { register as config } from './config.ts';
 import { register as node } from './node.ts';
+import { register as probe } from './probe.ts';
 import { register as reload } from './reload.ts';
 import { register as serve } from './serve.ts';
 import { register as status } from './status.ts';
@@ -27,6 +30,8 @@ const registrations: readonly ((program: Command) => void)[] = [
   cache,
   reload,
   config,
+  check,
+  probe,
   burst,
   node,
 ];
@@ -53,25 +58,37 @@ export async function run(argv: readonly string[]): Promise<number> {
     await root.parseAsync([...argv], { from: 'user' });
     return Number(process.exitCode ?? exitCodes.ok);
   } catch (error) {
-    return report(error, argv.includes('--debug'));
+    const debug = argv.includes('--debug');
+    const form = errorForm(argv);
+    const known = errorOf(error);
+    if (!form || known === null) return report(error, debug);
+    if (debug || known.code === 'INTERNAL') process.stderr.write(`${stackOf(error)}\n`);
+    return form(known, argv);
   }
 }
 
 /** Writes an error to standard error. Gives the exit code. */
 export function report(thrown: unknown, debug: boolean): number {
-  if (thrown instanceof CommanderError) {
-    if (thrown.exitCode === 0 || thrown.code === 'commander.help')
-      return thrown.exitCode === 0 ? exitCodes.ok : exitCodes.usage;
-    const reason = thrown.message.replace(/^error: /, '').replace(/\s*\n\s*/g, ' ');
-    return report(new ChorusError('USAGE', { reason }), debug);
+  const error = errorOf(thrown);
+  if (error === null) {
+    return thrown instanceof CommanderError && thrown.exitCode === 0 ? exitCodes.ok : exitCodes.usage;
   }
-  const known = thrown instanceof ChorusError;
-  const error = known ? thrown : new ChorusError('INTERNAL', { reason: reasonOf(thrown) });
   process.stderr.write(`chorus: ${error.message}\n${error.remedy}\n`);
-  if ((debug || !known || error.exit === errorTable.INTERNAL.exit) && thrown instanceof Error) {
-    process.stderr.write(`${thrown.stack}\n`);
-  }
+  if (debug || error.exit === errorTable.INTERNAL.exit) process.stderr.write(`${stackOf(thrown)}\n`);
   return error.exit;
+}
+
+/** The error of the table for anything thrown; null where help was asked for and shown. */
+function errorOf(thrown: unknown): ChorusError | null {
+  if (thrown instanceof ChorusError) return thrown;
+  if (!(thrown instanceof CommanderError)) return new ChorusError('INTERNAL', { reason: reasonOf(thrown) });
+  if (thrown.exitCode === 0 || thrown.code === 'commander.help') return null;
+  const reason = thrown.message.replace(/^error: /, '').replace(/\s*\n\s*/g, ' ');
+  return new ChorusError('USAGE', { reason });
+}
+
+function stackOf(thrown: unknown): string {
+  return thrown instanceof Error ? (thrown.stack ?? thrown.message) : String(thrown);
 }
 
 if (import.meta.main) {
