@@ -96,7 +96,7 @@ pools:
   internal:
     policy: first-available
     backends: [{ name: rin, address: "192.0.2.3:53", capacity: 500 }]
-    probes: [{ name: www.corp.example, type: A }, { name: www.corp.example, type: A, transport: tcp, interval: 10s }]
+    probes: [{ name: www.corp.example, type: A }, { name: www.corp.example, type: A, transport: tcp, interval: 10s }, { exec: [/usr/local/bin/check-dns, "{address}"], interval: 10s, timeout: 3s }]
 domains: { corp.example: internal }
 user: chorus
 group: chorus

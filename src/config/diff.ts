@@ -103,6 +103,7 @@ function compareLists(a: readonly Plain[], b: readonly Plain[], path: readonly s
 function keyOf(item: Plain): string {
   if (!isMapping(item)) return String(item);
   // Probes are told apart by all that they ask.
+  if (isList(item.exec)) return `exec ${item.exec.join(' ')}`;
   const { name, type, transport } = item;
   const asks = [
     name,

@@ -260,6 +260,11 @@ describe('problems say where, what, what was expected, and what may have been me
       'probe: { window: { failures: 6, of: 5 } }',
       ['f.yaml:6:34: pools.default.probe.window.failures: 6 is not right; expected at most `of` (5)'],
     ],
+    'a probe that runs nothing': [
+      '{ name: kai, address: 192.0.2.1 }',
+      'probe: { exec: ["", a] }',
+      ['f.yaml:6:21: pools.default.probe.exec[0]: "" is not right; expected the path of a program'],
+    ],
     'probes that overlap': [
       '{ name: kai, address: 192.0.2.1 }',
       'probe: { timeout: 2s }',

@@ -92,12 +92,17 @@ function plainPool({ policy, timeout, tries, hedge, backends, probes, evidence }
 
 function plainProbe(probe: ProbeSettings): Plain {
   const counts = probe.counts ?? true;
+  const asks: PlainMapping = probe.exec
+    ? { exec: probe.exec, dynamic: probe.dynamic ? 'on' : 'off' }
+    : {
+        name: probe.name,
+        type: typeName(probe.type),
+        class: className(probe.class ?? classes.IN),
+        transport: probe.kind === 'dns-tcp' ? 'tcp' : 'udp',
+        'random-label': probe.randomLabel ? 'on' : 'off',
+      };
   return {
-    name: probe.name,
-    type: typeName(probe.type),
-    class: className(probe.class ?? classes.IN),
-    transport: probe.kind === 'dns-tcp' ? 'tcp' : 'udp',
-    'random-label': probe.randomLabel ? 'on' : 'off',
+    ...asks,
     interval: formatDuration(probe.interval),
     timeout: formatDuration(probe.timeout),
     window: { failures: probe.window.failures, of: probe.window.of },

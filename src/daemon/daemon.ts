@@ -8,6 +8,7 @@ import type { Snapshot } from '#config/snapshot.ts';
 import { warningsOf } from '#config/warnings.ts';
 import { systemClock } from '#health/clock.ts';
 import { Health, type HealthEvent, type HealthNotice } from '#health/health.ts';
+import { SystemPrograms } from '#health/programs.ts';
 import { systemStreams } from '#health/streams.ts';
 import type { ChorusError } from '#kit/errors.ts';
 import type { Log } from '#kit/log.ts';
@@ -82,6 +83,7 @@ export class Daemon {
       random: bound => randomInt(bound),
       datagrams: probeDatagrams(engine, systemClock),
       streams: systemStreams,
+      programs: new SystemPrograms(),
       setState: (slot, state) => shared.board.setState(slot, state),
       setWeight: (slot, weight) => shared.board.setHealthWeight(slot, weight),
       live: new BoardReader(shared.board),

@@ -22,6 +22,7 @@ import { Paces } from './pace.ts';
 import { Everybody, everybodyFails, mostOut } from './pool.ts';
 import { type ProbeJob, Prober } from './prober.ts';
 import type { ProbeOutcome } from './probes/probe.ts';
+import type { Programs } from './programs.ts';
 import { defaultSiblingRules, liveField, rulesOfPolicy, Siblings } from './siblings.ts';
 import {
   defaultEvidence,
@@ -105,6 +106,8 @@ export type HealthOptions = {
   readonly random: (bound: number) => number;
   readonly datagrams: Exchanger;
   readonly streams?: Exchanger;
+  /** Absent: no program can be run. */
+  readonly programs?: Programs;
   /** Writes a state where the packet path reads it. */
   readonly setState: (slot: number, state: BackendState) => void;
   /** Writes the factor of the weight, in thousandths, 1 … 1000. */
@@ -185,6 +188,7 @@ export class Health {
       random,
       datagrams,
       streams,
+      programs: options.programs,
       onOutcome: (job, outcome) => this.#onOutcome(job, outcome),
       ...(options.runsAtOnce !== undefined && { runsAtOnce: options.runsAtOnce }),
     });

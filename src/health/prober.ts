@@ -12,6 +12,7 @@ import type { Exchanger } from './exchange.ts';
 import { unanswered } from './probes/dns.ts';
 import type { PreparedProbe, ProbeOutcome, ProbeRun, ProbeWorld } from './probes/probe.ts';
 import { defaultProbe, probes } from './probes/registry.ts';
+import type { Programs } from './programs.ts';
 import type { HealthTarget, ProbeSettings } from './targets.ts';
 import { type Timer, Timers } from './timers.ts';
 
@@ -51,6 +52,7 @@ export type ProberOptions = {
   readonly random: (bound: number) => number;
   readonly datagrams: Exchanger;
   readonly streams: Exchanger;
+  readonly programs?: Programs | undefined;
   /** Told the outcome of each run. */
   readonly onOutcome: (job: ProbeJob, outcome: ProbeOutcome) => void;
   readonly runsAtOnce?: number;
@@ -68,8 +70,8 @@ export class Prober {
     this.#options = options;
     this.#timers = new Timers(options.clock, grain);
     this.#most = options.runsAtOnce ?? runsAtOnce;
-    const { clock, random, datagrams, streams } = options;
-    this.#world = { datagrams, streams, random, now: () => clock.now() };
+    const { clock, random, datagrams, streams, programs } = options;
+    this.#world = { datagrams, streams, programs, random, now: () => clock.now() };
   }
 
   /** Runs under way. */

@@ -120,12 +120,25 @@ const probe = section('a mapping of probe settings', {
     optional: 'signatures are not looked at',
     example: 'signed',
   }),
+  exec: optional(list('a list of texts', text('a text of at most 4096 characters', /^[^\0]{0,4096}$/)), {
+    docs: 'A program to run instead of asking a question: the program, and its words one by one; no shell takes them apart. `{address}`, `{port}` and `{source}` are those of the backend. It ends with 0 when the backend is good. It runs as the user of Chorus; root runs only what nobody else may change. The options of the question do not count then.',
+    optional: 'a question is asked',
+    example: ['/usr/lib/nagios/plugins/check_dns', '-H', 'example.net', '-s', '{address}'],
+  }),
+  dynamic: option(flag(), {
+    docs: 'With `exec`: exit codes from 2 on are good too, as with `misc_dynamic` of keepalived.',
+    default: 'off',
+  }),
   counts: optional(flag(), {
     docs: 'Whether a failure of this probe speaks against the backend, or is only logged and shown.',
     optional: 'on; off with `dnssec: broken`',
     example: 'off',
   }),
 }).superRefine((settings, context) => {
+  if (settings.exec?.[0] === '') {
+    const message = 'the path of a program';
+    context.addIssue({ code: 'custom', path: ['exec', 0], message, input: '' });
+  }
   if (settings.timeout > settings.interval) {
     const message = `at most \`interval\` (${settings.interval}ms)`;
     context.addIssue({ code: 'custom', path: ['timeout'], message, input: settings.timeout });
@@ -163,7 +176,10 @@ export function settingsOf(config: ProbeConfig): ProbeSettings {
 }
 
 function questionOf(config: ProbeConfig): ProbeQuestion {
-  const { name, type, transport, expect, answer, dnssec } = config;
+  const { name, type, transport, expect, answer, dnssec, exec, dynamic } = config;
+  // What it would ask is of no account, and one form is enough for it.
+  if (exec !== undefined)
+    return { kind: 'exec', name: '.', type: types.NS, exec, ...(dynamic && { dynamic }) };
   return {
     kind: `dns-${transport}`,
     name,

@@ -23,6 +23,10 @@ export type ProbeQuestion = {
    * SERVFAIL; a backend that answers does not validate.
    */
   readonly dnssec?: 'signed' | 'broken';
+  /** For the kind `exec`: the program to run and its words; the question is then of no account. */
+  readonly exec?: readonly string[];
+  /** For the kind `exec`: of the exit codes only 1 is bad. */
+  readonly dynamic?: boolean;
 };
 
 /** How one backend is probed. Times in ms. */
@@ -37,9 +41,10 @@ export type ProbeSettings = ProbeQuestion & {
   readonly counts?: boolean;
 };
 
-/** Tells a probe of a backend from its others: `A www.example.net. udp`. */
+/** Tells a probe of a backend from its others: `A www.example.net. udp`, `exec /usr/local/bin/check`. */
 export function probeLabel({ kind = 'dns-udp', name, type, ...more }: ProbeQuestion): string {
-  const { class: klass = classes.IN, randomLabel, dnssec } = more;
+  const { class: klass = classes.IN, randomLabel, dnssec, exec } = more;
+  if (exec) return `exec ${exec.join(' ')}`;
   const words = [typeName(type), name, kind.replace(/^dns-/, '')];
   if (klass !== classes.IN) words.unshift(className(klass));
   if (randomLabel) words.push('random-label');

@@ -1,5 +1,6 @@
 /** The contract of a probe. A probe is one file, its test and a line in registry.ts. */
 import type { Destination, Exchanger } from '../exchange.ts';
+import type { Programs } from '../programs.ts';
 import type { ProbeQuestion } from '../targets.ts';
 
 /** What one run found. */
@@ -23,6 +24,8 @@ export type ProbeOutcome = {
 export type ProbeWorld = {
   readonly datagrams: Exchanger;
   readonly streams: Exchanger;
+  /** Absent: no program can be run here. */
+  readonly programs?: Programs | undefined;
   /** Monotonic time in ms. */
   readonly now: () => number;
   /** Uniform in 0 … bound−1, not to be guessed from outside; bound up to 2^32. */

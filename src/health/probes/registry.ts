@@ -1,11 +1,13 @@
 /** The probes that there are, by name. */
 import { dnsTcp } from './dns-tcp.ts';
 import { dnsUdp } from './dns-udp.ts';
+import { exec } from './exec.ts';
 import type { ProbeFactory } from './probe.ts';
 
 export const probes: ReadonlyMap<string, ProbeFactory> = new Map([
   ['dns-udp', dnsUdp],
   ['dns-tcp', dnsTcp],
+  ['exec', exec],
 ]);
 
 /** The probe that is used where none is named. */
