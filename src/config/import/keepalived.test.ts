@@ -56,7 +56,7 @@ const server = (address = '10.0.0.1 53', inner = check) => `real_server ${addres
 const virtual = (inner = server(), head = '192.0.2.1 53') => `virtual_server ${head} {\n${inner}\n}\n`;
 
 describe('golden files', () => {
-  for (const name of ['report-3', 'dns-check']) {
+  for (const name of ['report-3', 'dns-check', 'scripts']) {
     test(name, () => {
       const at = (end: string) => new URL(`../../../test/golden/keepalived/${name}${end}`, import.meta.url);
       const got = take(readFileSync(at('.conf'), 'utf8'), { file: `${name}.conf` });
@@ -120,7 +120,8 @@ test('--keep-timers keeps them', () => {
     keepTimers: true,
   });
   assert.match(JSON.stringify(pool), /"interval":6000,"timeout":2000,"window":\{"failures":4,"of":4\}/);
-  assert.equal(removal[0]?.new.silent, 26_000);
+  assert.deepEqual(removal[0]?.old, { silent: 32_000, servfail: 24_000 });
+  assert.deepEqual(removal[0]?.new, { silent: 26_000, servfail: 24_000 });
 });
 
 test('UDP and TCP of one address become one', () => {
@@ -290,15 +291,19 @@ test('a nameserver at our own address is left out', () => {
 });
 
 test('DNS_CHECK: the same question, NOERROR alone', () => {
-  const { pool } = take(virtual());
-  assert.match(
-    JSON.stringify(pool),
-    /"name":"example.net.","type":1,"interval":1000,"timeout":1000,.*"expect":\[0\]/,
-  );
-  assert.match(
-    JSON.stringify(take(virtual(server('10.0.0.1 53', 'DNS_CHECK {\n}'))).pool),
-    /"name":".","type":6/,
-  );
+  assert.deepEqual(take(virtual()).pool.probes, [
+    {
+      kind: 'dns-udp',
+      name: 'example.net.',
+      type: 1,
+      expect: [0],
+      interval: 1000,
+      timeout: 1000,
+      window: { failures: 3, of: 5 },
+    },
+  ]);
+  const [plain] = take(virtual(server('10.0.0.1 53', 'DNS_CHECK {\n}'))).pool.probes;
+  assert.deepEqual([plain?.name, plain?.type], ['.', 6]);
   assert.match(
     failure(virtual(server('10.0.0.1', 'DNS_CHECK {\ntype AXFR\n}'))),
     /type: "AXFR" is no record type that can/,
@@ -346,6 +351,49 @@ test('plain dig: its questions are kept, its blindness to SERVFAIL is not', () =
   assert.equal(got.pool.backends[0]?.source, '10.0.0.8');
   assert.deepEqual(got.removal[0]?.old, { silent: 15_000, servfail: null });
   assert.deepEqual(verdictOn(got, 'MISC_CHECK dig'), ['approximated']);
+});
+
+test('another program becomes a probe that runs it, once for all servers that it is the same for', () => {
+  const misc = (address: string, more = '') =>
+    server(
+      `${address} 53`,
+      `MISC_CHECK {\nmisc_path "/x/check -H ${address} -n 110.0.0.1 ${address}:53 'a b'"\nmisc_timeout 3\n${more}\n}`,
+    );
+  const got = take(virtual(`delay_loop 10\nretry 1\n${misc('10.0.0.1')}${misc('10.0.0.2')}`));
+  assert.equal(got.pool.probes.length, 1);
+  const { exec, interval, timeout, window } = got.pool.probes[0]!;
+  assert.deepEqual(exec, ['/x/check', '-H', '{address}', '-n', '110.0.0.1', '{address}:53', 'a b']);
+  assert.deepEqual(
+    { interval, timeout, window },
+    { interval: 5500, timeout: 3000, window: { failures: 2, of: 2 } },
+  );
+  assert.deepEqual(got.removal, [
+    {
+      check: 'MISC_CHECK check',
+      program: true,
+      servers: 2,
+      old: { silent: 17_000, servfail: 11_000 },
+      new: { silent: 14_000, servfail: 11_000 },
+    },
+  ]);
+  assert.deepEqual(verdictOn(got, 'MISC_CHECK check'), ['kept']);
+  const one = take(virtual(`delay_loop 10\n${misc('10.0.0.1', 'misc_dynamic\nuser nagios')}`));
+  assert.equal(one.pool.probes[0]?.dynamic, true);
+  assert.deepEqual(verdictOn(one, 'user nagios'), ['dropped']);
+  const piped = 'MISC_CHECK {\nmisc_path "dig @10.0.0.1 a.b | grep -q NOERROR"\n}';
+  assert.deepEqual(take(virtual(server('10.0.0.1 53', piped))).pool.probes[0]?.exec, [
+    '/bin/sh',
+    '-c',
+    'dig @{address} a.b | grep -q NOERROR',
+  ]);
+  const none = take(virtual(server('10.0.0.1 53', `MISC_CHECK {\nmisc_path "'' x"\n}`)));
+  assert.deepEqual(verdictOn(none, 'MISC_CHECK '), ['dropped']);
+});
+
+test('two checks with the same question are one probe', () => {
+  const dig = 'MISC_CHECK {\nmisc_path "dig @10.0.0.1 example.net A"\n}';
+  const got = take(virtual(server('10.0.0.1 53', `${check}\n${dig}`)));
+  assert.equal(got.pool.probes.length, 1);
 });
 
 test('names: what SNMP called it, else the address', () => {

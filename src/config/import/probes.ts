@@ -1,7 +1,7 @@
 /** From checks to probes. */
 
 import { isIpv6 } from '#net/address.ts';
-import { typeCode, types } from '#wire/types.ts';
+import { typeCode, typeName, types } from '#wire/types.ts';
 import { type Asked, askedBy, commandLine, domain } from './dig.ts';
 import type { Check, RealServer, Timers } from './model.ts';
 import { type Problems, quoted } from './problems.ts';
@@ -30,6 +30,8 @@ export type Wanted = {
   readonly patience: number;
 };
 
+/** What stands for the backend's own address in a command. */
+const addressHolder = '{address}';
 /** Where keepalived asks for no name. */
 const rootQuestion = { name: '.', type: 'SOA' } as const;
 /** A question for probes that stand for checks that ask none. */
@@ -114,7 +116,7 @@ function dnsQuestion(check: Check, problems: Problems): { name: string; type: st
       expected: 'A, NS, CNAME, SOA, MX, TXT or AAAA',
     });
   }
-  return { name: asked ?? '.', type: type.toUpperCase() };
+  return { name: asked ?? '.', type: plainType(type) };
 }
 
 /** Whether a probe may ask for the type (RFC 6895 section 3.1: some only carry data of the message, or mean a transfer). */
@@ -122,6 +124,12 @@ export function isAskable(type: string): boolean {
   const code = typeCode(type);
   if (code === undefined || code === types.OPT) return false;
   return (code > 0 && code < 128) || (code >= 255 && code <= 65_534);
+}
+
+/** A record type by its one name. */
+function plainType(type: string): string {
+  const code = typeCode(type);
+  return code === undefined ? type : typeName(code);
 }
 
 /** Tells of a check that looks at another place than the server itself. */
@@ -184,14 +192,43 @@ function program(
       patience: Math.min(asked.timeout, timers.timeout),
     };
   }
+  const command = (line.shell ? ['/bin/sh', '-c', path.value] : line.words).map(word =>
+    held(word, server.address),
+  );
+  if (
+    command[0] === undefined ||
+    command[0] === '' ||
+    command.some(word => word.length > 4096 || word.includes('\0'))
+  ) {
+    remarks.add('dropped', what, check.place, 'no program could be run by it');
+    return undefined;
+  }
+  const shell = line.shell ? ', by /bin/sh because it needs a shell' : '';
   remarks.add(
-    'dropped',
+    'kept',
     what,
     check.place,
-    'a probe asks questions; it runs no program',
-    'give the pool a probe that asks what the program asked',
+    `a probe of the kind \`exec\` runs the program${shell}`,
+    asked === undefined ? 'if it asks a question of the nameserver, a native probe costs far less' : '',
   );
-  return undefined;
+  if (check.dynamic?.value) dynamicRemark(remarks, check);
+  if (check.user) {
+    const why = 'the program runs as the user that Chorus runs as';
+    remarks.add(
+      'dropped',
+      `user ${check.user.value}`,
+      check.user.place,
+      why,
+      'set `user:` of Chorus, or use sudo in the program',
+    );
+  }
+  return {
+    check,
+    asks: { kind: 'exec', command, dynamic: check.dynamic?.value ?? false },
+    timers,
+    old: oldRemoval('MISC_CHECK', timers),
+    patience: timers.timeout,
+  };
 }
 
 function dynamicRemark(remarks: Remarks, { dynamic }: Check): void {
@@ -220,7 +257,7 @@ function nativeOf(
   return {
     kind: asked.transport === 'tcp' ? 'dns-tcp' : 'dns-udp',
     name: asked.name,
-    type: asked.type,
+    type: plainType(asked.type),
     ...(good.length < 2 && { expect: good }),
   };
 }
@@ -231,14 +268,28 @@ function sourceOf(source: string, server: string): string | undefined {
   return source;
 }
 
+/** The word with a placeholder where the address of the server stands in it, but not as a part of a longer one. */
+function held(word: string, address: string): string {
+  let text = '';
+  let from = 0;
+  for (let at = word.indexOf(address); at >= 0; at = word.indexOf(address, from)) {
+    const before = word[at - 1] ?? '';
+    const after = word[at + address.length] ?? '';
+    const whole = !/[\w.:]/.test(before) && !/[\w.]/.test(after);
+    text += word.slice(from, at) + (whole ? addressHolder : address);
+    from = at + address.length;
+  }
+  return text + word.slice(from);
+}
+
 function baseName(path: string): string {
   return path.slice(path.lastIndexOf('/') + 1).slice(0, 40);
 }
 
 /** Shortest and longest timers that the configuration takes, in ms. */
 const bounds = { interval: [100, 3_600_000], timeout: [10, 30_000] } as const;
-/** Between two native probes, unless keepalived asked more often. */
-const nativeInterval = 1000;
+/** Between two native probes, unless keepalived asked more often; one over TCP costs a connection. */
+const nativeInterval = { 'dns-udp': 1000, 'dns-tcp': 2000 } as const;
 /** Failures that take a backend out, of so many probes. */
 const nativeWindow = { failures: 3, of: 5 };
 
@@ -250,18 +301,19 @@ export type ProbeTimers = {
 };
 
 /**
- * Timers for the probe that a check becomes. A native probe is cheap and comes each second; a program runs as often as before.
- * With `keep`, all keep the timers of the file.
+ * Timers for the probe that a check becomes. A native probe is cheap and comes each second or two. A program comes so often that
+ * what fails is out as soon as before, retries and all; with `keep`, so does a native probe.
  */
 export function timersFor({ asks, timers, patience }: Wanted, keep: boolean): ProbeTimers {
   const within = (value: number, [least, most]: readonly [number, number]) =>
     Math.min(most, Math.max(least, Math.round(value)));
+  const { delayLoop, retry, delayBeforeRetry } = timers;
   const old = keep || asks.kind === 'exec';
-  const interval = within(
-    old ? timers.delayLoop : Math.min(timers.delayLoop, nativeInterval),
-    bounds.interval,
-  );
+  const failures = Math.min(64, retry + 1);
+  const wanted = old
+    ? (delayLoop + retry * delayBeforeRetry) / (retry + 1)
+    : Math.min(delayLoop, nativeInterval[asks.kind]);
+  const interval = within(wanted, bounds.interval);
   const timeout = within(Math.min(patience, interval), bounds.timeout);
-  const failures = Math.min(64, timers.retry + 1);
   return { interval, timeout, window: old ? { failures, of: failures } : nativeWindow };
 }

@@ -476,6 +476,11 @@ function probesOfPool(
   const probes: NewProbe[] = [];
   for (const group of groups) {
     const { each } = group[0]!;
+    if (probes.some(({ asks }) => questionKey(asks) === questionKey(each.asks))) {
+      const why = 'another probe asks the same question';
+      for (const { each: other } of group) remarks.add('kept', nameOf(other), other.check.place, why);
+      continue;
+    }
     const few = group.length < members.length;
     const what = nameOf(each);
     if (group.length * 2 < members.length && group !== commonest) {
@@ -499,6 +504,11 @@ function probesOfPool(
   return probes;
 }
 
+/** What tells the probes of a pool apart: two that differ in the rest alone would be one. */
+function questionKey(asks: Asks): string {
+  return JSON.stringify(asks.kind === 'exec' ? asks.command : [asks.kind, asks.name, asks.type]);
+}
+
 function nameOf({ check, asks }: Wanted): string {
   if (check.kind !== 'MISC_CHECK') return check.kind;
   if (asks.kind === 'exec') return `MISC_CHECK ${(asks.command[0] ?? '').split('/').at(-1)}`.slice(0, 60);
@@ -512,7 +522,8 @@ function timerRemarks(each: Wanted, keep: boolean, remarks: Remarks): void {
   const window =
     failures === 1 ? 'one failure takes a backend out' : `${failures} failures of ${of} probes take it out`;
   if (each.asks.kind === 'exec' || keep) {
-    remarks.add('kept', 'timers of the check', place, `interval ${timers.interval / 1000} s; ${window}`);
+    const why = `interval ${timers.interval / 1000} s, so that what fails is out as soon as before; ${window}`;
+    remarks.add('kept', 'timers of the check', place, why);
     return;
   }
   const why = `interval ${timers.interval / 1000} s, since a probe costs next to nothing; ${window}`;
@@ -741,7 +752,7 @@ function removals(
   const rows = new Map<string, Removal & { servers: number }>();
   for (const member of members) {
     for (const each of wanted.get(member) ?? []) {
-      const probe = probes.find(({ asks }) => JSON.stringify(asks) === JSON.stringify(each.asks));
+      const probe = probes.find(({ asks }) => questionKey(asks) === questionKey(each.asks));
       if (!probe) continue;
       const { interval, timeout, window } = probe.timers;
       const check = nameOf(each);

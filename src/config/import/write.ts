@@ -28,14 +28,16 @@ export function configurationText(translation: Translation, file: string): strin
         },
       },
     },
-    { version: '1.2' },
+    { version: '1.2', aliasDuplicateObjects: false },
   );
   document.commentBefore = ` Made from ${oneLine(file)} by \`chorus config import keepalived\`. See its report for what was not kept.`;
   flow(document.get('listen', true));
   const list = document.getIn(['pools', 'default', 'backends'], true);
-  flow(document.getIn(['pools', 'default', 'probe', 'expect'], true));
-  flow(document.getIn(['pools', 'default', 'probe', 'command'], true));
-  flow(document.getIn(['pools', 'default', 'probe', 'window'], true));
+  for (const [index] of probes.entries()) {
+    const at = probes.length === 1 ? ['probe'] : ['probes', index];
+    for (const key of ['expect', 'exec', 'window'])
+      flow(document.getIn(['pools', 'default', ...at, key], true));
+  }
   if (isSeq(list)) {
     for (const [index, item] of list.items.entries()) {
       flow(item);
@@ -60,17 +62,18 @@ function flow(node: unknown): void {
 function probeOptions(probes: readonly NewProbe[]): object {
   const [only] = probes;
   if (!only) return {};
-  return { probe: probeOption(only) };
+  return probes.length === 1 ? { probe: probeOption(only) } : { probes: probes.map(probeOption) };
 }
 
 function probeOption({ asks, timers }: NewProbe): object {
   const { interval, timeout, window } = timers;
   return {
     ...(asks.kind === 'exec'
-      ? { kind: asks.kind, command: asks.command, ...(asks.dynamic && { dynamic: 'on' }) }
+      ? { exec: asks.command, ...(asks.dynamic && { dynamic: 'on' }) }
       : {
           name: asks.name,
           type: asks.type,
+          ...(asks.kind === 'dns-tcp' && { transport: 'tcp' }),
           ...(asks.expect && { expect: asks.expect }),
         }),
     interval: formatDuration(interval),
