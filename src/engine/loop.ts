@@ -73,6 +73,7 @@ const count = netCounters.at;
 const serverCounts = {
   accepted: count.connectionsAccepted,
   refused: count.connectionsRefused,
+  shed: count.connectionsShed,
   idle: count.connectionsIdle,
   slow: count.connectionsSlow,
   malformed: count.connectionsMalformed,

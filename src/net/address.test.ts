@@ -3,6 +3,7 @@ import { describe, test } from 'node:test';
 import fc from 'fast-check';
 import {
   blockHas,
+  clientOf,
   formatBlock,
   formatEndpoint,
   isLoopback,
@@ -10,6 +11,20 @@ import {
   parseBlock,
   parseEndpoint,
 } from './address.ts';
+
+test('a client is an IPv4 address, an IPv6 /64, or a link-local address', () => {
+  for (const [address, client] of [
+    ['192.0.2.1', '192.0.2.1'],
+    ['2001:db8:1:2:3:4:5:6', '2001:db8:1:2::/64'],
+    ['2001:db8:1:2::7', '2001:db8:1:2::/64'],
+    ['2001:db8:1:3::7', '2001:db8:1:3::/64'],
+    ['::1', '::/64'],
+    ['fe80::1%eth0', 'fe80::1%eth0'],
+    ['fe80::2', 'fe80::2'],
+  ] as const) {
+    assert.equal(clientOf(address), client);
+  }
+});
 
 describe('addresses with ports', () => {
   const forms = [

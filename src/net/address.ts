@@ -69,6 +69,16 @@ export function blockHas({ bytes, bits }: Block, address: string): boolean {
   );
 }
 
+/**
+ * What counts as one client of an address literal: an IPv4 address, the /64 of an IPv6 address, since a host has all of its /64 to
+ * choose from; a link-local address is itself, since all hosts of a link share that /64.
+ */
+export function clientOf(address: string): string {
+  const octets = isIpv6(address) ? parseIpv6(address) : undefined;
+  if (!octets || (octets[0] === 0xfe && (octets[1]! & 0xc0) === 0x80)) return address;
+  return `${formatIpv6(octets.fill(0, 8))}/64`;
+}
+
 const loopback = ['127.0.0.0/8', '::1/128'].map(text => parseBlock(text)!);
 
 /** Whether an address is one of this machine's loopback addresses. */

@@ -29,6 +29,10 @@ export const netCounters = defineCounters({
     family: 'tcp_connections_refused_total',
     help: 'TCP connections closed at once because a bound was reached.',
   },
+  connectionsShed: {
+    family: 'tcp_connections_shed_total',
+    help: 'TCP connections of the client that had most, closed for another client when all were taken.',
+  },
   connectionsIdle: {
     family: 'tcp_connections_idle_total',
     help: 'TCP connections closed because the client was idle.',

@@ -84,11 +84,11 @@ export const netOptions = {
         default: '10s',
       }),
       connections: option(whole(1, 1_000_000), {
-        docs: 'Connections from clients at once, over all.',
+        docs: 'Connections from clients at once, over all. When all are taken, a newcomer gets the place of an idle connection of the client that has most, if it has fewer itself.',
         default: 4096,
       }),
       'connections-per-client': option(whole(1, 1_000_000), {
-        docs: 'Connections at once from one address.',
+        docs: 'Connections at once from one client: an IPv4 address or an IPv6 /64.',
         default: 64,
       }),
       pipeline: option(whole(1, 65_535), {

@@ -43,7 +43,14 @@ async function until(condition: () => boolean, what: string): Promise<void> {
 type Setup = { limits?: Partial<ServerLimits>; query?: ServerEvents['query'] };
 
 async function start(t: TestContext, { limits, query }: Setup = {}) {
-  const counts: Record<ServerEvent, number> = { accepted: 0, refused: 0, idle: 0, slow: 0, malformed: 0 };
+  const counts: Record<ServerEvent, number> = {
+    accepted: 0,
+    refused: 0,
+    shed: 0,
+    idle: 0,
+    slow: 0,
+    malformed: 0,
+  };
   const waiting: { connection: TcpConnection; mark: number }[] = [];
   const clock = { now: 0 };
   const server = new TcpServer(
@@ -57,8 +64,10 @@ async function start(t: TestContext, { limits, query }: Setup = {}) {
   const listener = await server.listen('127.0.0.1', 0, false);
   listener.activate();
   t.after(() => server.destroy());
-  const connect = (): { socket: Socket; answers: Uint8Array[]; closed: () => boolean } => {
-    const socket = net.connect({ port: listener.port, host: '127.0.0.1' });
+  const connect = (
+    localAddress = '127.0.0.1',
+  ): { socket: Socket; answers: Uint8Array[]; closed: () => boolean } => {
+    const socket = net.connect({ port: listener.port, host: '127.0.0.1', localAddress });
     const frames = new Frames();
     const answers: Uint8Array[] = [];
     let closed = false;
@@ -168,6 +177,30 @@ test('too many connections, in all and of one client, are reset', async t => {
   await until(() => each.counts.accepted === 1, 'one connection');
   const second = each.connect();
   await until(() => second.closed() && each.counts.refused === 1, 'the second refused');
+});
+
+test('when all are taken, the client with most gives its longest idle connection to one with fewer', async t => {
+  const all = await start(t, { limits: { connections: 4 } });
+  const heavy: ReturnType<typeof all.connect>[] = [];
+  for (let i = 0; i < 3; i++) {
+    all.clock.now = 10 - i;
+    heavy.push(all.connect());
+    await until(() => all.counts.accepted === i + 1, 'a connection of the heavy client');
+  }
+  heavy[2]!.socket.write(framed(message(1)));
+  await until(() => all.waiting.length === 1, 'a query');
+  all.connect('127.0.0.2');
+  await until(() => all.counts.accepted === 4, 'one of a light client');
+  const newcomer = all.connect('127.0.0.3');
+  await until(() => all.counts.accepted === 5, 'a newcomer');
+  await until(() => heavy[1]!.closed(), 'the longest idle one closed');
+  assert.deepEqual([all.server.size, all.counts.shed, all.counts.refused], [4, 1, 0]);
+  newcomer.socket.write(framed(message(2)));
+  await until(() => all.waiting.length === 2, 'its query');
+  // Two and two with one more: nobody has fewer enough.
+  const fourth = all.connect('127.0.0.3');
+  await until(() => fourth.closed() && all.counts.refused === 1, 'refused');
+  assert.equal(heavy[0]!.closed() || heavy[2]!.closed(), false);
 });
 
 test('an idle connection is closed, a busy one is not', async t => {

@@ -1,8 +1,9 @@
 /** Clients over TCP: listeners, the table of connections, and their bounds. */
 import net, { type Server, type Socket } from 'node:net';
+import { clientOf } from './address.ts';
 import { TcpConnection } from './tcp-connection.ts';
 
-/** Bounds for all clients; times in ms. */
+/** Bounds for all clients; times in ms. What a client is: `clientOf` of address.ts. */
 export type ServerLimits = {
   /** A connection on which nothing happens for so long is closed (RFC 7766 6.2.3). */
   readonly idle: number;
@@ -13,7 +14,7 @@ export type ServerLimits = {
 };
 
 /** Why the server did what; for counting. */
-export type ServerEvent = 'accepted' | 'refused' | 'idle' | 'slow' | 'malformed';
+export type ServerEvent = 'accepted' | 'refused' | 'shed' | 'idle' | 'slow' | 'malformed';
 
 export type ServerEvents = {
   query(connection: TcpConnection, bytes: Uint8Array, at: number, length: number): void;
@@ -36,7 +37,8 @@ export type TcpListener = {
 
 /**
  * Memory: `connections` times what one connection may hold (tcp-connection.ts), and the kernel's buffers. A connection
- * beyond a bound is reset at once, so that neither a port nor memory stays behind.
+ * beyond a bound is reset at once, so that neither a port nor memory stays behind. When all are taken, the client that has most gives
+ * one to a client that has fewer.
  */
 export class TcpServer {
   limits: ServerLimits;
@@ -45,7 +47,8 @@ export class TcpServer {
   readonly #table: (TcpConnection | undefined)[] = [];
   readonly #generations: number[] = [];
   readonly #free: number[] = [];
-  readonly #perClient = new Map<string, number>();
+  /** Connections of each client. */
+  readonly #clients = new Map<string, Set<TcpConnection>>();
   readonly #listeners = new Map<TcpListener, Set<TcpConnection>>();
   #open = 0;
   #draining = false;
@@ -109,12 +112,13 @@ export class TcpServer {
 
   #admit(socket: Socket, connections: Set<TcpConnection>): void {
     const address = socket.remoteAddress;
-    const mine = address === undefined ? 0 : (this.#perClient.get(address) ?? 0);
+    const client = address === undefined ? '' : clientOf(address);
+    const mine = this.#clients.get(client)?.size ?? 0;
     if (
       address === undefined ||
       this.#draining ||
-      this.#open >= this.limits.connections ||
-      mine >= this.limits.connectionsPerClient
+      mine >= this.limits.connectionsPerClient ||
+      (this.#open >= this.limits.connections && !this.#makeRoom(mine))
     ) {
       this.#events.count?.('refused');
       socket.on('error', ignore);
@@ -149,22 +153,46 @@ export class TcpServer {
     );
     this.#table[index] = connection;
     this.#open++;
-    this.#perClient.set(address, mine + 1);
+    const others = this.#clients.get(client);
+    if (others) others.add(connection);
+    else this.#clients.set(client, new Set([connection]));
     connections.add(connection);
     this.#events.count?.('accepted');
     this.#events.opened?.(connection);
   }
 
+  /** Closes a connection of the client that has most, for one that has `mine`; false when that is not fewer. */
+  #makeRoom(mine: number): boolean {
+    let most: Set<TcpConnection> | undefined;
+    for (const each of this.#clients.values()) if (!most || each.size > most.size) most = each;
+    if (!most || most.size <= mine + 1) return false;
+    let chosen: TcpConnection | undefined;
+    for (const each of most) {
+      // The one idle for longest; when none is idle, the newest.
+      if (!chosen || chosen.inFlight > 0 || (each.inFlight === 0 && each.lastActive < chosen.lastActive)) {
+        chosen = each;
+      }
+    }
+    if (!chosen) return false;
+    this.#events.count?.('shed');
+    this.#remove(chosen);
+    chosen.socket.resetAndDestroy();
+    return true;
+  }
+
   #remove(connection: TcpConnection): void {
     const { index, address } = connection;
+    // It may have given way before it was closed.
+    if (this.#table[index] !== connection) return;
     this.#table[index] = undefined;
     // A late answer finds another generation and goes nowhere.
     this.#generations[index] = (connection.generation + 1) | 0;
     this.#free.push(index);
     this.#open--;
-    const left = (this.#perClient.get(address) ?? 1) - 1;
-    if (left > 0) this.#perClient.set(address, left);
-    else this.#perClient.delete(address);
+    const client = clientOf(address);
+    const others = this.#clients.get(client);
+    others?.delete(connection);
+    if (others?.size === 0) this.#clients.delete(client);
     this.#events.closed?.(connection);
   }
 
