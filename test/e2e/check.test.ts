@@ -190,10 +190,13 @@ describe('check and probe', requires('root', 'ip', 'named', 'unbound'), () => {
   });
 
   test('probe: the one node of three that fails now and then stands out, over UDP and TCP', async () => {
-    let asked = 0;
+    // Counted for each transport: with one count, the turns of the two could meet only one of them.
+    const asked = { udp: 0, tcp: 0 };
+    const answer = (query: Buffer, over: keyof typeof asked) =>
+      answerTo(query, { rcode: ++asked[over] % 4 === 0 ? 2 : 0 });
     const sick = await HandBackend.start({
-      udp: ({ query, reply }) => reply(answerTo(query, { rcode: ++asked % 4 === 0 ? 2 : 0 })),
-      tcp: (query, socket) => sendFramed(socket, answerTo(query, { rcode: ++asked % 4 === 0 ? 2 : 0 })),
+      udp: ({ query, reply }) => reply(answer(query, 'udp')),
+      tcp: (query, socket) => sendFramed(socket, answer(query, 'tcp')),
     });
     const nodes = [servers.get('unbound')!, sick, servers.get('bind')!];
     const args = ['--zone', 'wild.lab.example', '--count', '40', '--interval', '10ms', '--rate', '500'];
