@@ -1,10 +1,11 @@
 /** `chorus check` and `chorus probe` against real servers, as monitoring systems, keepalived and operators run them. */
 import assert from 'node:assert/strict';
 import { before, describe, test } from 'node:test';
-import { backend, Chorus, chorus } from '../support/chorus.ts';
+import { backend, Chorus, chorus, chorusCommand } from '../support/chorus.ts';
 import { answerTo, HandBackend, questionName, sendFramed } from '../support/hand-backend.ts';
 import { startLab } from '../support/lab.ts';
 import { freePort } from '../support/ports.ts';
+import { Program } from '../support/process.ts';
 import type { Address } from '../support/raw.ts';
 import { requires } from '../support/requires.ts';
 import { type ResolverName, startResolver } from '../support/resolvers.ts';
@@ -244,6 +245,31 @@ describe('check and probe', requires('root', 'ip', 'named', 'unbound'), () => {
     assert.match(running.stdout, /^kai +udp +10 +10 +0 +10 /m);
     assert.match(running.stdout, /no node stands out: look at what all have in common/);
     assert.equal(await front.stop(), 0);
+  });
+
+  test('probe: without a count it goes on until it is interrupted, and then tells what came out', async () => {
+    const server = servers.get('unbound')!;
+    const silent = await HandBackend.start();
+    const nodes = [server, silent].map(({ address, port }) => `${address}:${port}`);
+    const args = [
+      '--zone',
+      'wild.lab.example',
+      '--count',
+      '0',
+      '--interval',
+      '20ms',
+      '--udp',
+      '--time',
+      '50ms',
+    ];
+    const program = new Program(chorusCommand, ['probe', ...nodes, ...args]);
+    await program.until('some failures', () =>
+      /further failures of .* are only counted/.test(program.stdout),
+    );
+    program.signal('SIGINT');
+    assert.deepEqual(await program.ended, { code: 1, signal: null }, program.log);
+    assert.match(program.stdout, /^127\.0\.0\.1:\d+ stands out over UDP: 100% fail, 0% of its siblings'$/m);
+    await silent.stop();
   });
 
   test('probe: a wrong command line', async () => {
