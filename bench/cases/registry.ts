@@ -7,6 +7,7 @@ import { forwarded } from './forwarded.ts';
 import { loop } from './loop.ts';
 import { memory } from './memory.ts';
 import { openLoopCached, openLoopForwarded } from './open-loop.ts';
+import { probes } from './probes.ts';
 import { soak } from './soak.ts';
 import { start } from './start.ts';
 import { storm } from './storm.ts';
@@ -25,4 +26,5 @@ export const cases: readonly Case[] = [
   start,
   faults,
   storm,
+  probes,
 ];

@@ -78,10 +78,11 @@ export class Daemon {
       },
       onFatal: options.onFatal,
     });
+    const random = (bound: number) => randomInt(bound);
     const health = new Health({
       clock: systemClock,
-      random: bound => randomInt(bound),
-      datagrams: probeDatagrams(engine, systemClock),
+      random,
+      datagrams: probeDatagrams(engine, systemClock, random),
       streams: systemStreams,
       programs: new SystemPrograms(),
       setState: (slot, state) => shared.board.setState(slot, state),

@@ -3,6 +3,8 @@
  * taken: without a bound these would use up what UDP and the probes need.
  */
 import { readFileSync } from 'node:fs';
+import { runsAtOnce } from '#health/prober.ts';
+import { mostProbes } from '#health/schema.ts';
 import { isWildcard } from '#net/address.ts';
 import { localAddresses } from '#net/local-addresses.ts';
 import { maxConnections } from '#net/tcp-backend.ts';
@@ -14,9 +16,8 @@ const ofProcess = 48;
 const ofThread = 12;
 /** To each backend beyond `ports-per-backend`: sockets that are being replaced. */
 const spare = 2;
-/** The API's connections, and probes under way. */
+/** The API's connections. */
 const ofApi = 256;
-const ofProbes = 64;
 /** Connections of TCP clients that are taken however few descriptors there are. */
 const fewestConnections = 16;
 
@@ -62,7 +63,9 @@ export function descriptorsBesideClients(
     backends * maxConnections +
     maxTransfers +
     (api ? ofApi : 0) +
-    ofProbes
+    // A socket that is kept for the next probe of each backend, and what is under way.
+    backends +
+    Math.min(runsAtOnce, backends * mostProbes)
   );
 }
 

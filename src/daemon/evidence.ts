@@ -39,6 +39,14 @@ export class BoardReader implements LiveBoard {
     for (const [name, place] of places) this.#from[liveField[name as keyof typeof liveField]] = place;
   }
 
+  queries(slot: number): number {
+    let sum = 0;
+    for (let worker = 0; worker < this.#counters.length; worker++) {
+      sum += this.#counters[worker]![slot * backendCounters.size + at.queries]!;
+    }
+    return sum;
+  }
+
   counts(slot: number, into: Float64Array): number {
     into.fill(0);
     const base = slot * backendCounters.size;
@@ -61,6 +69,6 @@ export class BoardReader implements LiveBoard {
 }
 
 /** Sockets for probes: those of libc where they can be had, as for queries; else Node's. */
-export function probeDatagrams(engine: Engine, clock: Clock): Exchanger {
-  return engine === 'batch' ? new LibcDatagrams(clock) : systemDatagrams;
+export function probeDatagrams(engine: Engine, clock: Clock, random: (bound: number) => number): Exchanger {
+  return engine === 'batch' ? new LibcDatagrams(clock, random) : systemDatagrams;
 }

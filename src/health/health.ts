@@ -94,6 +94,8 @@ export type PoolHealth = {
 
 /** The numbers of the board, summed over the workers. */
 export interface LiveBoard {
+  /** Queries to a slot so far. */
+  queries(slot: number): number;
   /** Writes the counters of a slot in the order of `liveField`; gives its overdue queries. */
   counts(slot: number, into: Float64Array): number;
   /** Writes the latency histogram of a slot. */
@@ -141,6 +143,10 @@ type Known = {
   /** What slowness is held against it, in words. */
   pace: string;
   weight: number;
+  /** Queries so far and when there last was one; after a long time without, nothing is compared. */
+  queries: number;
+  askedAt: number;
+  quiet: boolean;
 };
 
 type PoolKnown = {
@@ -155,8 +161,11 @@ type PoolKnown = {
 
 /** ms between two looks at live traffic. */
 const lookEvery = 50;
-/** Every so many looks latencies are compared. */
+/** Every so many looks latencies are compared, and weights set. */
 const paceEvery = 20;
+const weighEvery = 4;
+/** ms without a query after which a backend has no live traffic. */
+const quietAfter = 60_000;
 /** Thousandths that are always left: a backend without weight would get nothing that could show it is well. */
 const leastWeight = 10;
 /** A finding with a lower score is over; what comes after it is counted anew. */
@@ -291,6 +300,9 @@ export class Health {
           heard: null,
           pace: '',
           weight: 0,
+          queries: 0,
+          askedAt: -Infinity,
+          quiet: true,
         };
     if (kept) known.judge.setRules(rules);
     else if (before) {
@@ -395,10 +407,13 @@ export class Health {
     const { live } = this.#options;
     for (const pool of this.#pools.values()) {
       if (live && pool.rules.evidence.live) this.#compare(pool, live, now);
+      let condemned = false;
       for (const known of pool.members) {
         if (known.judge.byLive) this.#judge(known, now, judge => judge.tick(now));
+        condemned ||= known.judge.condemned;
       }
-      this.#settle(pool, now, null);
+      if (condemned || pool.everybody.since !== null) this.#settle(pool, now, null);
+      if (this.#looks % weighEvery > 0) continue;
       for (const [index, known] of pool.members.entries()) {
         this.#weigh(known, pool.paces.pace(index).share, now);
       }
@@ -409,13 +424,31 @@ export class Health {
   #compare(pool: PoolKnown, live: LiveBoard, now: number): void {
     const { siblings, members } = pool;
     siblings.begin(now);
-    for (const [index, { target, judge }] of members.entries()) {
-      const overdue = live.counts(target.slot, this.#counts);
-      siblings.observe(index, this.#counts, overdue, serves(judge.state));
+    for (let index = 0; index < members.length; index++) {
+      const known = members[index]!;
+      const { slot } = known.target;
+      const queries = live.queries(slot);
+      if (queries !== known.queries) {
+        known.queries = queries;
+        known.askedAt = now;
+      }
+      known.quiet = now - known.askedAt > quietAfter;
+      if (known.quiet) {
+        siblings.forget(index);
+        continue;
+      }
+      const overdue = live.counts(slot, this.#counts);
+      siblings.observe(index, this.#counts, overdue, serves(known.judge.state));
     }
-    const found = members.map((known, index) => ({ known, finding: siblings.find(index) }));
+    const found: { known: Known; finding: Finding }[] = [];
+    for (let index = 0; index < members.length; index++) {
+      const known = members[index]!;
+      const finding = known.quiet ? null : siblings.find(index);
+      if (finding) found.push({ known, finding });
+      else if (known.heard !== null || known.judge.doubted) this.#hear(pool, known, null, now);
+    }
     // The surest first: the ceiling may leave no room for all.
-    found.sort((a, b) => (b.finding?.score ?? 0) - (a.finding?.score ?? 0));
+    found.sort((a, b) => b.finding.score - a.finding.score);
     for (const { known, finding } of found) this.#hear(pool, known, finding, now);
     if (pool.compareLatency && this.#looks % paceEvery === 0) this.#comparePaces(pool, live);
   }
@@ -441,7 +474,8 @@ export class Health {
   }
 
   #comparePaces({ members, paces }: PoolKnown, live: LiveBoard): void {
-    for (const [index, { target }] of members.entries()) {
+    for (const [index, { target, quiet }] of members.entries()) {
+      if (quiet) continue;
       live.histogram(target.slot, this.#histogram);
       paces.observe(index, this.#histogram);
     }
@@ -519,6 +553,7 @@ export class Health {
     if (pool) this.#settle(pool, at, known);
     const to = judge.state;
     if (from !== to) this.#tell(known, { ...change, from, to, reason: judge.reason });
+    if (pool) this.#weigh(known, pool.paces.pace(pool.members.indexOf(known)).share, at);
   }
 
   #tell(known: Known, change: StateChange | null): void {

@@ -146,6 +146,10 @@ export class Judge {
   get condemned(): boolean {
     return this.#judged === 'down';
   }
+  /** Live traffic speaks against it. */
+  get doubted(): boolean {
+    return this.#doubt !== null;
+  }
   /** It was taken out by live traffic. */
   get byLive(): boolean {
     return this.#judged === 'down' && this.#live !== null;

@@ -1,9 +1,10 @@
 /**
- * UDP for many probes at little cost: sockets like those that queries leave from (connected, a fresh random port for each
- * run), by libc, and looked after by one epoll instance. Node's dgram takes five times as long over each socket.
+ * UDP for many probes at little cost: sockets like those that queries leave from (connected, on a random port), by libc, and
+ * looked after by one epoll instance. To make one costs more than to use it, so each serves a few probes of its backend
+ * before it is replaced; one on which anything went wrong is replaced at once.
  *
  * Nothing wakes the main thread when an answer comes. It looks 1 ms after the last probe was sent, then less and less often,
- * every `slowest` ms at least as long as anything is open: a latency is exact to about a millisecond, and upwards.
+ * every `slowest` ms at least as long as anything is under way: a latency is exact to about a millisecond, and upwards.
  */
 import { getSystemErrorName } from 'node:util';
 import { constants as c, epollData, errnos, type Libc, loadLibc, sizes } from '#net/libc.ts';
@@ -22,14 +23,40 @@ const roundsAtOnce = 32;
 const datagramsAtOnce = 16;
 const largestDatagram = 65_535;
 
+/** A socket serves so many probes, and up to so many more. */
+const leastUses = 4;
+const moreUses = 9;
+/** A socket that has not been used for so long (ms) is closed; that is looked after so often. */
+const idleTime = 60_000;
+const sweepEvery = 10_000;
+
 /** Socket addresses as the kernel takes them. */
 type Place = { readonly to: Uint8Array; readonly source: Uint8Array | null };
+
+class Kept {
+  readonly fd: number;
+  readonly to: Destination;
+  uses: number;
+  /** Who uses it now; null: nobody. */
+  hearing: Hearing | null = null;
+  usedAt = 0;
+
+  constructor(fd: number, to: Destination, uses: number) {
+    this.fd = fd;
+    this.to = to;
+    this.uses = uses;
+  }
+}
 
 export class LibcDatagrams implements Exchanger {
   readonly #libc: Libc;
   readonly #clock: Clock;
+  readonly #random: (bound: number) => number;
   readonly #epoll: number;
-  readonly #open = new Map<number, Hearing>();
+  readonly #open = new Map<number, Kept>();
+  /** The socket to each destination that nobody uses. */
+  readonly #idle = new Map<Destination, Kept>();
+  #underWay = 0;
   readonly #places = new WeakMap<Destination, Place>();
   readonly #u8 = new Uint8Array(new SharedArrayBuffer(largestDatagram + 1 + eventsAtOnce * 16 + 64));
   readonly #i32 = new Int32Array(this.#u8.buffer);
@@ -41,11 +68,13 @@ export class LibcDatagrams implements Exchanger {
   readonly #ready = new Int32Array(eventsAtOnce);
   #pause = 0;
   #unwait: (() => void) | null = null;
+  #unsweep: (() => void) | null = null;
 
-  /** Throws where libc cannot be called or epoll cannot be had. */
-  constructor(clock: Clock) {
+  /** `random`: uniform in 0 … bound−1. Throws where libc cannot be called or epoll cannot be had. */
+  constructor(clock: Clock, random: (bound: number) => number) {
     this.#libc = loadLibc();
     this.#clock = clock;
+    this.#random = random;
     this.#base = this.#libc.addressOf(this.#u8);
     this.#epoll = this.#libc.epollCreate(c.SOCK_CLOEXEC);
     if (this.#epoll < 0) throw new Error(`epoll_create1: ${this.#libc.strerror(this.#libc.errno())}`);
@@ -54,31 +83,62 @@ export class LibcDatagrams implements Exchanger {
   /** Closes everything; nothing more is heard. */
   stop(): void {
     this.#unwait?.();
-    this.#unwait = null;
+    this.#unsweep?.();
+    this.#unwait = this.#unsweep = null;
     for (const fd of this.#open.keys()) this.#libc.close(fd);
     this.#open.clear();
+    this.#idle.clear();
     this.#libc.close(this.#epoll);
   }
 
   exchange(to: Destination, bytes: Uint8Array, hearing: Hearing): () => void {
-    const fd = this.#begin(to, bytes);
-    if (fd < 0) {
+    const kept = this.#again(to, bytes) ?? this.#begin(to, bytes);
+    if (typeof kept === 'number') {
       let wanted = true;
-      queueMicrotask(() => wanted && hearing.failed(getSystemErrorName(fd)));
+      queueMicrotask(() => wanted && hearing.failed(getSystemErrorName(kept)));
       return () => {
         wanted = false;
       };
     }
-    this.#open.set(fd, hearing);
+    kept.hearing = hearing;
+    this.#underWay++;
     this.#lookIn(soonest);
-    return () => {
-      // The kernel gives a number anew as soon as it is free.
-      if (this.#open.get(fd) === hearing) this.#close(fd);
-    };
+    return () => this.#end(kept, hearing);
+  }
+
+  /** An exchange is over: the socket waits for the next one, or has served. */
+  #end(kept: Kept, hearing: Hearing): void {
+    if (kept.hearing !== hearing) return;
+    kept.hearing = null;
+    this.#underWay--;
+    if (--kept.uses <= 0 || this.#idle.has(kept.to)) {
+      this.#close(kept);
+      return;
+    }
+    kept.usedAt = this.#clock.now();
+    this.#idle.set(kept.to, kept);
+    this.#unsweep ??= this.#clock.wait(sweepEvery, () => this.#sweep());
+  }
+
+  #sweep(): void {
+    this.#unsweep = null;
+    const before = this.#clock.now() - idleTime;
+    for (const kept of this.#idle.values()) if (kept.usedAt < before) this.#close(kept);
+    if (this.#idle.size > 0) this.#unsweep = this.#clock.wait(sweepEvery, () => this.#sweep());
+  }
+
+  /** Sends on a socket that is there; null when there is none, or it is of no use any more. */
+  #again(to: Destination, bytes: Uint8Array): Kept | null {
+    const kept = this.#idle.get(to);
+    if (!kept) return null;
+    this.#idle.delete(to);
+    if (this.#libc.write(kept.fd, this.#put(bytes, 0), bytes.length) >= 0) return kept;
+    this.#close(kept);
+    return null;
   }
 
   /** A socket on which `bytes` went out, or a negative errno. */
-  #begin(to: Destination, bytes: Uint8Array): number {
+  #begin(to: Destination, bytes: Uint8Array): Kept | number {
     const libc = this.#libc;
     const six = to.address.includes(':');
     const fd = libc.socket(six ? c.AF_INET6 : c.AF_INET, c.SOCK_DGRAM | c.SOCK_NONBLOCK | c.SOCK_CLOEXEC, 0);
@@ -90,7 +150,9 @@ export class LibcDatagrams implements Exchanger {
       this.#watch(fd) &&
       libc.write(fd, this.#put(bytes, 0), bytes.length) >= 0
     ) {
-      return fd;
+      const kept = new Kept(fd, to, leastUses + this.#random(moreUses));
+      this.#open.set(fd, kept);
+      return kept;
     }
     const errno = libc.errno();
     libc.close(fd);
@@ -122,9 +184,10 @@ export class LibcDatagrams implements Exchanger {
     return place;
   }
 
-  #close(fd: number): void {
-    this.#open.delete(fd);
-    this.#libc.close(fd);
+  #close(kept: Kept): void {
+    this.#open.delete(kept.fd);
+    if (this.#idle.get(kept.to) === kept) this.#idle.delete(kept.to);
+    this.#libc.close(kept.fd);
   }
 
   #lookIn(ms: number): void {
@@ -144,21 +207,29 @@ export class LibcDatagrams implements Exchanger {
       for (let i = 0; i < count; i++) this.#take(this.#ready[i]!);
       if (count < eventsAtOnce) break;
     }
-    if (this.#open.size > 0 && !this.#unwait) this.#lookIn(Math.min(slowest, this.#pause * 2));
+    if (this.#underWay > 0 && !this.#unwait) this.#lookIn(Math.min(slowest, this.#pause * 2));
   }
   #take(fd: number): void {
-    const hearing = this.#open.get(fd);
     for (let i = 0; i < datagramsAtOnce; i++) {
-      if (!hearing || this.#open.get(fd) !== hearing) return;
+      const kept = this.#open.get(fd);
+      if (!kept) return;
+      const { hearing } = kept;
       const length = this.#libc.read(fd, this.#base, largestDatagram);
       if (length >= 0) {
-        hearing.message(this.#u8.slice(0, length));
+        // What comes when nobody waits any more came too late.
+        hearing?.message(this.#u8.slice(0, length));
+        // Most often the one answer is all there is: what else there may be is found at the next look.
+        if (kept.hearing === null) return;
         continue;
       }
       const errno = this.#libc.errno();
       if (errno === errnos.EAGAIN || errno === errnos.EINTR) return;
-      this.#close(fd);
-      hearing.failed(getSystemErrorName(-errno));
+      kept.uses = 0;
+      if (hearing === null) this.#close(kept);
+      else {
+        this.#end(kept, hearing);
+        hearing.failed(getSystemErrorName(-errno));
+      }
     }
   }
 }

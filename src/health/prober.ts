@@ -21,9 +21,9 @@ export const runsAtOnce = 512;
 /** The first probe comes within this many ms, however long the interval is. */
 const firstWithin = 1000;
 /** A timeout that is noticed this late (ms) is given as long again: an answer may wait unread in the socket. */
-const lateness = 10;
-/** Starts and timeouts are met in steps of so many ms: a wake-up of the process costs more than a probe. */
-const grain = 5;
+const lateness = 40;
+/** Starts and timeouts are met in steps of so many ms: to wake up costs more than a probe, on either side. */
+const grain = 20;
 
 /** A probe of one backend, again and again. */
 export class ProbeJob {

@@ -175,6 +175,12 @@ export class Siblings {
     if (answers > 0 || overdue === 0) this.#answers(member);
   }
 
+  /** A backend has had no traffic for a long time, and is not observed: it is nobody's sibling until it is again. */
+  forget(index: number): void {
+    const member = this.#members[index]!;
+    if (!member.fresh) member.forget();
+  }
+
   /** The strongest finding against a backend; null when there is none worth a word. */
   find(index: number): Finding | null {
     const member = this.#members[index]!;
