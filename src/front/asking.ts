@@ -5,33 +5,25 @@
  */
 import { type Board, stateCode } from '#balance/board.ts';
 import type { Cache } from '#cache/cache.ts';
-import { longestAnswer } from '#cache/layout.ts';
-import { foldedHash, sameFolded } from '#kit/fold.ts';
 import { Wheel } from '#kit/wheel.ts';
-import { AnswerScan, keyFlag, QueryScan, scanAnswer } from '#wire/scan.ts';
+import { AnswerScan, keyFlag, scanAnswer } from '#wire/scan.ts';
 import { Asked } from './asked.ts';
-import { Attempts, attemptField, attemptMark, maxAttempts } from './attempts.ts';
-import {
-  appendExtendedError,
-  composeEmpty,
-  composeQuery,
-  copy,
-  extendedError,
-  rcode,
-  readExtendedError,
-} from './compose.ts';
+import { Attempts, attemptField, attemptMark } from './attempts.ts';
+import { composeQuery, copy, extendedError, rcode, readExtendedError } from './compose.ts';
 import { frontCounters } from './counters.ts';
 import type { Delivery } from './delivery.ts';
 import { Domains } from './domains.ts';
 import type { Entropy } from './entropy.ts';
 import { Budget, Opinions } from './hedge.ts';
 import { field, type InFlight, mark, maxInFlight, maxTried, outcome, waiter } from './inflight.ts';
-import { type Blame, Ledger, type Trouble } from './ledger.ts';
-import { answerLifetime, type Lifetime } from './lifetime.ts';
+import { Ledger } from './ledger.ts';
+import { Orphans } from './orphans.ts';
+import { answersQuestion, blames, outcomeOf, troubles } from './outcomes.ts';
 import type { Plan, PlanCache } from './plan.ts';
 import { Pool } from './pool.ts';
 import type { Arena, Egress } from './ports.ts';
 import type { Replies } from './replies.ts';
+import { Shelf } from './shelf.ts';
 import { ending, type Zones } from './zones.ts';
 
 const count = frontCounters.at;
@@ -43,42 +35,11 @@ const maxTimeouts = 2;
 const idTries = 16;
 /** Above so many queries in flight nothing is hedged: it would feed the fire. */
 const hedgeBelow = maxInFlight / 8;
-/** A backend whose sibling has answered is silent when it has not within this, or within so many hedge delays, ms. */
-const silentAfter = 100;
-const silentDelays = 4;
 /** Extended errors that say that the name is at fault: DNSSEC (RFC 8914 4.7–4.13). */
 const firstDnssecError = 6;
 const lastDnssecError = 12;
-/** Room for a failure of our own, and behind it for a stale answer. */
-const failureRoom = 1024;
-const scratchBytes = failureRoom + longestAnswer + 64;
-/** Bytes that this part takes from the arena. */
-export const askingArenaBytes: number = scratchBytes + 64;
-
 /** A second hedge waits twice as long as the first, and so on, up to 2 to this power. */
 const hedgeDoublings = 3;
-
-/** Servers leave the question out of some failures. */
-function mayLackQuestion(code: number): boolean {
-  return code === rcode.formerr || code === rcode.servfail || code === rcode.notimp || code === rcode.refused;
-}
-
-const troubles: Readonly<Record<number, Trouble>> = {
-  [outcome.servfail]: 'servfail',
-  [outcome.refused]: 'refused',
-  [outcome.malformed]: 'malformed',
-  [outcome.network]: 'network',
-  [outcome.formerr]: 'malformed',
-  [outcome.notimp]: 'malformed',
-};
-const blames: Readonly<Record<number, Blame>> = {
-  [outcome.servfail]: 'blamedServfail',
-  [outcome.refused]: 'blamedRefused',
-  [outcome.malformed]: 'blamedMalformed',
-  [outcome.network]: 'blamedNetwork',
-  [outcome.formerr]: 'blamedMalformed',
-  [outcome.notimp]: 'blamedMalformed',
-};
 
 export type AskingParts = {
   readonly arena: Arena;
@@ -104,27 +65,22 @@ export class Asking {
   readonly #replies: Replies;
   readonly #delivery: Delivery;
   readonly #counts: Float64Array;
-  readonly #cache: Cache | null;
   readonly #entropy: Entropy;
   readonly #table: InFlight;
   readonly #attempts: Attempts;
+  readonly #shelf: Shelf;
   readonly #zones: Zones;
   readonly #wheel = new Wheel(maxInFlight);
-  readonly #orphans = new Wheel(maxAttempts);
+  readonly #orphans: Orphans;
   readonly #budget = new Budget();
   readonly #opinions = new Opinions();
-  readonly #scratch: number;
-  /** The question of a query in flight, in the form that the cache takes. */
-  readonly #asked = new QueryScan();
   readonly #answer = new AnswerScan();
-  readonly #lifetime: Lifetime = { ttl: 0 };
   readonly #tried = new Int32Array(maxTried);
   /** The question at hand: whoever picks says first whose it is. */
   readonly asked: Asked;
   #domains!: Domains;
   #pools: readonly Pool[] = [];
   #pool: Pool | undefined;
-  #keeping: PlanCache | undefined;
 
   constructor(parts: AskingParts) {
     this.#u8 = parts.arena.u8;
@@ -137,19 +93,19 @@ export class Asking {
     this.#replies = parts.replies;
     this.#delivery = parts.delivery;
     this.#counts = parts.counts;
-    this.#cache = parts.cache;
     this.#entropy = parts.entropy;
     this.#table = parts.table;
+    this.#shelf = new Shelf(parts.arena, parts.cache, parts.table);
     this.#zones = parts.zones;
     this.#attempts = new Attempts(parts.egress.channels);
-    this.#scratch = parts.arena.reserve(scratchBytes);
+    this.#orphans = new Orphans(parts.arena.u8, this.#attempts, parts.table, this.#ledger);
   }
 
   /** Puts a snapshot in force. What is in flight, and what was learnt of the backends, stays. */
   apply(plan: Plan, keeping: PlanCache | undefined): void {
     this.#domains = new Domains(plan);
     this.#pools = plan.pools.map(pool => new Pool(pool, this.#board, this.#worker, this.#entropy.int));
-    this.#keeping = keeping;
+    this.#shelf.apply(keeping);
     // One worker, one budget: the most generous pool's.
     let best = null;
     for (const { hedge } of plan.pools) if (hedge && (!best || hedge.burst > best.burst)) best = hedge;
@@ -163,9 +119,7 @@ export class Asking {
 
   /** When `expire` has something to do at the earliest (ms); Infinity: nothing to wait for. */
   deadline(): number {
-    return this.#orphans.count === 0
-      ? this.#wheel.next()
-      : Math.min(this.#wheel.next(), this.#orphans.next());
+    return Math.min(this.#wheel.next(), this.#orphans.deadline());
   }
 
   /** The slot of a backend for the name, none of the first `tried` of the list at hand; −1 when there is none. */
@@ -281,15 +235,14 @@ export class Asking {
     let due = Math.min(table.sent[query]! + timeout, begun + timeout * maxTimeouts);
     const hedgeAt = table.get(query, field.hedgeAt);
     if (hedgeAt > 0 && begun + hedgeAt < due) due = begun + hedgeAt;
-    if (this.#awaitsStale(query)) due = Math.min(due, begun + this.#keeping!.staleAfter);
+    if (this.#awaitsStale(query)) due = Math.min(due, begun + this.#shelf.staleAfter);
     this.#wheel.set(query, due);
   }
 
   /** Whether the client-response timer of the query runs (RFC 8767 5). */
   #awaitsStale(query: number): boolean {
     return (
-      this.#keeping !== undefined &&
-      this.#keeping.staleFor > 0 &&
+      this.#shelf.staleAfter !== Infinity &&
       (this.#table.get(query, field.marks) & (mark.timerOver | mark.pass | mark.diagnosis)) === 0 &&
       this.#table.get(query, field.firstWaiter) !== 0
     );
@@ -349,17 +302,17 @@ export class Asking {
     const sound = scanAnswer(u8, at, length, this.#answer);
     const query = attempts.get(attempt, attemptField.query);
     if (query === 0) {
-      this.#orphanAnswered(attempt, slot, at, sound, now);
+      this.#orphans.answered(attempt, at, this.#answer, sound, now);
       return;
     }
-    if (!this.#answersQuestion(query, at)) {
+    if (!answersQuestion(this.#table, query, u8, at, this.#answer)) {
       this.#ledger.note(slot, 'unexpected');
       this.#doubt(query, attempt, now);
       return;
     }
     const table = this.#table;
     const marks = table.get(query, field.marks);
-    const failed = this.#outcomeOf(sound, at);
+    const failed = outcomeOf(u8, at, this.#answer, sound);
     this.#ledger.answered(slot, now - attempts.sent[attempt]!, failed !== outcome.open);
     if (failed !== outcome.open) this.#ledger.note(slot, troubles[failed]!);
     if (marks & mark.pass) {
@@ -389,35 +342,9 @@ export class Asking {
       this.#truncated(query, slot, at, length, now);
       return;
     }
-    this.#keep(query, at, length, now);
+    this.#shelf.keep(query, at, length, scan, now);
     this.#delivery.answer(query, at, length, scan.optAt);
     this.end(query, now, ending.good);
-  }
-
-  /** What the scanned answer means for the try: `open` for a good one. */
-  #outcomeOf(sound: boolean, at: number): number {
-    const scan = this.#answer;
-    const code = sound ? scan.rcode : this.#u8[at + 3]! & 15;
-    if (code === rcode.servfail) return outcome.servfail;
-    if (code === rcode.refused) return outcome.refused;
-    if (code === rcode.formerr) return outcome.formerr;
-    if (code === rcode.notimp) return outcome.notimp;
-    return sound && scan.nameLength > 0 ? outcome.open : outcome.malformed;
-  }
-
-  /** Whether the scanned answer at `at` repeats the opcode and question of `query`; servers leave it out of some failures. */
-  #answersQuestion(query: number, at: number): boolean {
-    const scan = this.#answer;
-    const table = this.#table;
-    const nameLength = table.get(query, field.nameLength);
-    if (((this.#u8[at + 2]! >> 3) & 15) !== table.get(query, field.opcode)) return false;
-    if (scan.nameLength === 0) return nameLength === 0 || mayLackQuestion(this.#u8[at + 3]! & 15);
-    return (
-      scan.nameLength === nameLength &&
-      scan.type === table.get(query, field.type) &&
-      scan.class === table.get(query, field.class) &&
-      sameFolded(this.#u8, table.nameAt(query), this.#u8, at + 12, nameLength)
-    );
   }
 
   /** The right id, but not the question: forged, or the backend is confused. Another is asked; the true answer may still come. */
@@ -426,36 +353,6 @@ export class Asking {
     if (attempts.is(attempt, attemptMark.doubted)) return;
     attempts.mark(attempt, attemptMark.doubted);
     if ((this.#table.get(query, field.marks) & (mark.pass | mark.diagnosis)) === 0) this.#another(query, now);
-  }
-
-  /** An answer came for a query that has ended. */
-  #orphanAnswered(attempt: number, slot: number, at: number, sound: boolean, now: number): void {
-    const scan = this.#answer;
-    const attempts = this.#attempts;
-    const same =
-      scan.nameLength === 0
-        ? mayLackQuestion(this.#u8[at + 3]! & 15)
-        : scan.type === attempts.get(attempt, attemptField.type) &&
-          (foldedHash(this.#u8, at + 12, scan.nameLength) | 0) ===
-            attempts.get(attempt, attemptField.nameHash);
-    if (!same) {
-      this.#ledger.note(slot, 'unexpected');
-      return;
-    }
-    const failed = this.#outcomeOf(sound, at);
-    this.#ledger.answered(slot, now - attempts.sent[attempt]!, failed !== outcome.open);
-    this.#ledger.count(slot, 'late');
-    if (failed !== outcome.open) {
-      this.#ledger.note(slot, troubles[failed]!);
-      if (!attempts.is(attempt, attemptMark.blamed)) this.#ledger.blame(slot, blames[failed]!, now);
-    } else if (scan.rcode === rcode.nxdomain) this.#ledger.count(slot, 'nxdomain');
-    this.#removeOrphan(attempt);
-  }
-
-  #removeOrphan(attempt: number): void {
-    this.#orphans.clear(attempt);
-    this.#ledger.ended(this.#attempts.get(attempt, attemptField.slot));
-    this.#attempts.remove(attempt);
   }
 
   /** Takes an attempt off its query and out. */
@@ -490,39 +387,10 @@ export class Asking {
     if (blamed) this.#counts[count.verdictNode]!++;
     for (let other = table.get(query, field.attempt); other !== 0; ) {
       const next = this.#attempts.get(other, attemptField.nextOfQuery);
-      this.#orphan(query, other, true, now);
+      this.#orphans.adopt(query, other, true, now);
       other = next;
     }
     table.set(query, field.attempt, 0);
-  }
-
-  /** Leaves an attempt without its query; `judged`: another backend answered well, so that silence is this one's fault. */
-  #orphan(query: number, attempt: number, judged: boolean, now: number): void {
-    const attempts = this.#attempts;
-    const table = this.#table;
-    const slot = attempts.get(attempt, attemptField.slot);
-    const lost = attempts.is(attempt, attemptMark.troubled | attemptMark.timedOut);
-    if (judged && attempts.is(attempt, attemptMark.timedOut)) this.#ledger.blame(slot, 'blamedSilent', now);
-    else if (judged && attempts.is(attempt, attemptMark.doubted))
-      this.#ledger.blame(slot, 'blamedMalformed', now);
-    if (lost || attempts.crowded || (table.get(query, field.marks) & (mark.pass | mark.diagnosis)) !== 0) {
-      this.#ledger.ended(slot);
-      attempts.remove(attempt);
-      return;
-    }
-    attempts.set(attempt, attemptField.query, 0);
-    attempts.set(
-      attempt,
-      attemptField.nameHash,
-      foldedHash(this.#u8, table.nameAt(query), table.get(query, field.nameLength)) | 0,
-    );
-    attempts.set(attempt, attemptField.type, table.get(query, field.type));
-    const end = attempts.sent[attempt]! + table.get(query, field.timeout);
-    if (!judged || attempts.is(attempt, attemptMark.doubted)) attempts.mark(attempt, attemptMark.blamed);
-    const patience = Math.max(silentAfter, table.get(query, field.delay) * silentDelays);
-    const due = attempts.is(attempt, attemptMark.blamed) ? end : Math.min(end, now + patience);
-    this.#orphans.set(attempt, Math.max(due, now));
-    attempts.deadline[attempt] = end;
   }
 
   /** Ends a query that nobody waits for any more; `how`: what that says of its zone. What is still under way becomes an orphan. */
@@ -542,7 +410,7 @@ export class Asking {
     }
     for (let attempt = table.get(query, field.attempt); attempt !== 0; ) {
       const next = this.#attempts.get(attempt, attemptField.nextOfQuery);
-      this.#orphan(query, attempt, false, now);
+      this.#orphans.adopt(query, attempt, false, now);
       attempt = next;
     }
     table.set(query, field.attempt, 0);
@@ -699,10 +567,11 @@ export class Asking {
       (table.get(query, field.marks) & mark.plainDns) === 0 &&
       scan.optAt === 0;
     const whole = at !== 0 && !bare;
-    const from = whole ? at : this.#scratch;
-    const bytes = whole ? length : this.#composeFailure(query, code, ede);
-    const opt = whole ? scan.optAt : this.#scratchOpt;
-    const again = code === rcode.servfail && this.#storeFailure(query, from, bytes, opt, named, now);
+    const shelf = this.#shelf;
+    const bytes = whole ? length : shelf.composeFailure(query, code, ede, this.#replies.udpSize);
+    const from = whole ? at : shelf.failureAt;
+    const opt = whole ? scan.optAt : shelf.failureOpt;
+    const again = code === rcode.servfail && shelf.keepFailure(query, from, bytes, opt, named, now);
     if (!this.#giveStale(query, count.staleFailure, now)) this.#delivery.answer(query, from, bytes, opt);
     this.end(query, now, this.#endingOf(query, again));
   }
@@ -720,114 +589,17 @@ export class Asking {
     return silent ? ending.silent : again ? ending.badAgain : ending.bad;
   }
 
-  /** Writes a failure of our own at `#scratch`; its OPT is at offset `#scratchOpt`. */
-  #composeFailure(query: number, code: number, ede: number): number {
-    const table = this.#table;
-    const nameLength = table.get(query, field.nameLength);
-    const flags = table.get(query, field.keyFlags);
-    this.#scratchOpt = (flags & keyFlag.edns) === 0 ? 0 : 12 + nameLength + 4;
-    return composeEmpty(
-      this.#u8,
-      this.#scratch,
-      0,
-      table.get(query, field.opcode),
-      flags,
-      code,
-      table.nameAt(query),
-      nameLength,
-      table.get(query, field.type),
-      table.get(query, field.class),
-      this.#replies.udpSize,
-      ede,
-    );
-  }
-  #scratchOpt = 0;
-
-  /** Keeps a failure in the cache; whether the question had failed before. */
-  #storeFailure(
-    query: number,
-    at: number,
-    length: number,
-    opt: number,
-    named: boolean,
-    now: number,
-  ): boolean {
-    if (!this.#keeping || !this.#cache || this.#keeping.failureTtl <= 0) return false;
-    const ttl = this.#cache.storeFailure(
-      this.#u8,
-      at,
-      length,
-      opt,
-      this.#askedOf(query),
-      this.#u8,
-      Math.floor(now / 1000),
-      named,
-    );
-    return ttl > 0 && this.#cache.failuresInRow > 1;
-  }
-
-  /** Gives all who wait a stale answer; false when there is none. */
+  /** Gives all who wait a stale answer, counted by `counter`; false when there is none. */
   #giveStale(query: number, counter: number, now: number): boolean {
     const table = this.#table;
-    if (!this.#keeping || !this.#cache || this.#keeping.staleFor <= 0) return false;
-    if (table.get(query, field.firstWaiter) === 0) return false;
-    const scratch = this.#staleScratch();
-    const length = this.#cache.lookupStale(
-      this.#u8,
-      this.#i32,
-      this.#askedOf(query),
-      Math.floor(now / 1000),
-      scratch,
-      longestAnswer,
-    );
+    const first = table.get(query, field.firstWaiter);
+    const length = first === 0 ? 0 : this.#shelf.findStale(query, now);
     if (length === 0) return false;
-    const opt = this.#cache.hitOpt;
-    const ede = this.#cache.hitNegative ? extendedError.staleNxdomain : extendedError.stale;
-    const stale = this.#cache.hitStale;
-    const bytes = stale && opt > 0 ? appendExtendedError(this.#u8, scratch, length, opt, ede) : length;
-    for (let place = table.get(query, field.firstWaiter); place !== 0; ) {
+    for (let place = first; place !== 0; place = this.#i32[(place + waiter.next) >> 2]!) {
       this.#counts[counter]!++;
-      place = this.#i32[(place + waiter.next) >> 2]!;
     }
-    this.#delivery.answer(query, scratch, bytes, opt);
+    this.#delivery.answer(query, this.#shelf.staleAt, length, this.#shelf.staleOpt);
     return true;
-  }
-
-  /** Not where a failure may lie that is to be given if nothing stale is found. */
-  #staleScratch(): number {
-    return this.#scratch + failureRoom;
-  }
-
-  /** Keeps the scanned answer in the cache, if it may be kept. */
-  #keep(query: number, at: number, length: number, now: number): void {
-    const keeping = this.#keeping;
-    // Without EDNS it is not the answer to the question as it was put.
-    if ((this.#table.get(query, field.marks) & mark.plainDns) !== 0) return;
-    if (!keeping || !answerLifetime(this.#answer, keeping, this.#lifetime)) return;
-    this.#cache!.store(
-      this.#u8,
-      at,
-      length,
-      this.#answer,
-      this.#askedOf(query),
-      this.#u8,
-      Math.floor(now / 1000),
-      this.#lifetime.ttl,
-    );
-  }
-
-  #askedOf(query: number): QueryScan {
-    const table = this.#table;
-    const asked = this.#asked;
-    asked.at = table.nameAt(query) - 12;
-    asked.nameLength = table.get(query, field.nameLength);
-    asked.type = table.get(query, field.type);
-    asked.class = table.get(query, field.class);
-    asked.keyFlags = table.get(query, field.keyFlags);
-    asked.hash = table.get(query, field.hash);
-    asked.ecsAt = table.ecsAt(query);
-    asked.ecsLength = table.get(query, field.ecsLength);
-    return asked;
   }
 
   /** A truncated answer goes to UDP clients as it is; for TCP clients the backend is asked again over TCP. */
@@ -870,8 +642,7 @@ export class Asking {
       if (attempts.is(attempt, attemptMark.troubled)) continue;
       this.#ledger.note(slot, 'network');
       if (query === 0) {
-        if (!attempts.is(attempt, attemptMark.blamed)) this.#ledger.blame(slot, 'blamedNetwork', now);
-        this.#removeOrphan(attempt);
+        this.#orphans.broken(attempt, now);
       } else if (stream) this.#streamBroken(query, attempt, slot, now);
       else if ((this.#table.get(query, field.marks) & (mark.pass | mark.diagnosis)) === 0) {
         attempts.mark(attempt, attemptMark.troubled);
@@ -900,33 +671,14 @@ export class Asking {
   /** Does what has become due. Call when `deadline` is reached. */
   expire(now: number): void {
     for (let query = this.#wheel.take(now); query !== 0; query = this.#wheel.take(now)) this.#due(query, now);
-    if (this.#orphans.count === 0) return;
-    for (let orphan = this.#orphans.take(now); orphan !== 0; orphan = this.#orphans.take(now)) {
-      this.#orphanDue(orphan, now);
-    }
-  }
-
-  #orphanDue(attempt: number, now: number): void {
-    const attempts = this.#attempts;
-    const slot = attempts.get(attempt, attemptField.slot);
-    const end = attempts.deadline[attempt]!;
-    if (!attempts.is(attempt, attemptMark.blamed)) {
-      attempts.mark(attempt, attemptMark.blamed);
-      this.#ledger.blame(slot, 'blamedSilent', now);
-    }
-    if (now < end) {
-      this.#orphans.set(attempt, end);
-      return;
-    }
-    this.#ledger.note(slot, 'timeout');
-    this.#removeOrphan(attempt);
+    this.#orphans.expire(now);
   }
 
   #due(query: number, now: number): void {
     const table = this.#table;
     const begun = table.begun[query]!;
     const timeout = table.get(query, field.timeout);
-    if (this.#awaitsStale(query) && now >= begun + this.#keeping!.staleAfter) {
+    if (this.#awaitsStale(query) && now >= begun + this.#shelf.staleAfter) {
       const given = this.#giveStale(query, count.staleTimer, now);
       const marks = table.get(query, field.marks) | mark.timerOver | (given ? mark.staleGiven : 0);
       table.set(query, field.marks, marks);

@@ -7,7 +7,7 @@ import { type Cache, maxWarm } from '#cache/cache.ts';
 import { sameFolded } from '#kit/fold.ts';
 import { QueryScan, scanQuery, verdict } from '#wire/scan.ts';
 import { Acl } from './acl.ts';
-import { Asking, askingArenaBytes } from './asking.ts';
+import { Asking } from './asking.ts';
 import { appendExtendedError, extendedError, rcode } from './compose.ts';
 import { frontCounters } from './counters.ts';
 import { Delivery } from './delivery.ts';
@@ -18,6 +18,7 @@ import type { Plan, PlanCache, PlanLimits } from './plan.ts';
 import { type Arena, type Egress, origin, transport } from './ports.ts';
 import { Rates, rate } from './rates.ts';
 import { nsidRoom, Replies, unbounded } from './replies.ts';
+import { shelfBytes } from './shelf.ts';
 import { admission, ending, Zones } from './zones.ts';
 
 /** What a front is made of. `worker` is its row on the board. */
@@ -36,7 +37,7 @@ export type FrontParts = {
 };
 
 /** Bytes that a front takes from the arena. */
-export const frontArenaBytes: number = inFlightArenaBytes + askingArenaBytes;
+export const frontArenaBytes: number = inFlightArenaBytes + shelfBytes;
 
 const count = frontCounters.at;
 const typeIxfr = 251;
