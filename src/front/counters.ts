@@ -58,10 +58,6 @@ export const frontCounters = defineCounters({
     family: 'joined_queries_total',
     help: 'Queries that waited for the answer to an identical one in flight.',
   },
-  repeated: {
-    family: 'repeated_queries_total',
-    help: 'Queries of a client that waits for the answer to the very same one: it gets one answer.',
-  },
   local: {
     family: 'local_answers_total',
     help: 'Questions answered by Chorus itself (id.server and its like).',

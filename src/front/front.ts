@@ -222,7 +222,7 @@ export class Front {
     if (twin !== 0) {
       const stale = (this.#table.get(twin, field.marks) & mark.staleGiven) !== 0;
       if (stale && this.#keeping && this.#fromStale(count.staleTimer, from, tcp, now)) return;
-      this.#join(twin, from, tcp, now);
+      if (this.#wait(twin, from, tcp, now)) this.#counts[count.joined]!++;
       return;
     }
     const said = this.#admission(now);
@@ -250,12 +250,6 @@ export class Front {
     this.#counts[said === admission.failing ? count.zoneFailing : count.zoneCrowded]!++;
     const ede = said === admission.failing ? extendedError.cachedError : extendedError.other;
     this.#replies.refuse(this.#query, from, rcode.servfail, ede);
-  }
-
-  /** Lets the client of `#query` wait for an identical one, unless it does already. */
-  #join(twin: number, from: number, tcp: boolean, now: number): void {
-    if (this.#table.repeats(twin, from, this.#id)) this.#counts[count.repeated]!++;
-    else if (this.#wait(twin, from, tcp, now)) this.#counts[count.joined]!++;
   }
 
   /** Of `#query`. */
@@ -493,7 +487,7 @@ export class Front {
     const transfer = tcp && query.opcode === 0 && (query.type === typeAxfr || query.type === typeIxfr);
     const twin = transfer ? 0 : this.#passedTwin(tcp);
     if (twin !== 0) {
-      this.#join(twin, from, tcp, now);
+      if (this.#wait(twin, from, tcp, now)) this.#counts[count.joined]!++;
       return;
     }
     const asks = query.opcode === 0 && query.nameLength > 0 && !transfer;

@@ -348,20 +348,6 @@ export class InFlight {
     else if (this.waiting >= crowdedFrom || this.count >= crowdedFrom) this.#keepBooks();
   }
 
-  /** Whether the client at `from` waits for `query` already, with the same id: it repeats itself. Looks at the first and last. */
-  repeats(query: number, from: number, id: number): boolean {
-    return (
-      this.#same(this.get(query, field.firstWaiter), from, id) ||
-      this.#same(this.get(query, field.lastWaiter), from, id)
-    );
-  }
-
-  #same(at: number, from: number, id: number): boolean {
-    if (at === 0 || this.#i32[(at + waiter.id) >> 2] !== id) return false;
-    for (let i = 0; i < 18; i++) if (this.#i32[(at >> 2) + i] !== this.#i32[(from >> 2) + i]) return false;
-    return true;
-  }
-
   #book(at: number): void {
     const high = networkHigh(this.#u8, this.#i32, at);
     this.#fairness.add((at - this.#waiters) / waiterStride, high, networkLow(this.#u8, this.#i32, at));

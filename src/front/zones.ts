@@ -107,6 +107,11 @@ const field = {
   votes: 7,
 } as const;
 const fields = 8;
+/**
+ * Until when the guard looks, and when a backend last answered anything (ms); questions that may go to closed suffixes, and when that was
+ * so (ms). In an array, for a field of an object would be a new object each time.
+ */
+const state = { watchUntil: 0, answered: 1, trickle: 2, trickleAt: 3 } as const;
 
 export class Zones {
   readonly #closed: () => void;
@@ -120,14 +125,10 @@ export class Zones {
   readonly #places = new Int32Array(levels.length);
   readonly #tagsHere = new Int32Array(levels.length);
   readonly #found = new Int32Array(levels.length);
-  #watchUntil = -Infinity;
   #failures = 0;
   #failureTick = 0;
-  /** When a backend last answered anything, ms. */
-  #answered = -Infinity;
-  /** Questions that may go to closed suffixes now, and when that was so. */
-  #trickle = trickleRate / 2;
-  #trickleAt = 0;
+  /** Doubles that change with packets; index `state`. */
+  readonly #d = Float64Array.of(-Infinity, -Infinity, trickleRate / 2, 0);
 
   /**
    * `seed`: 32 unpredictable bits, so that nobody can choose names that share an entry. `closed` is called when a suffix
@@ -143,8 +144,8 @@ export class Zones {
    * backend (`admission`). `inFlight`: questions of this worker that wait for backends. `now` in ms.
    */
   admit(u8: Uint8Array, at: number, length: number, inFlight: number, now: number): number {
-    if (inFlight >= inFlightToWatch) this.#watchUntil = now + watchTime;
-    else if (now >= this.#watchUntil) return admission.free;
+    if (inFlight >= inFlightToWatch) this.#d[state.watchUntil] = now + watchTime;
+    else if (now >= this.#d[state.watchUntil]!) return admission.free;
     const count = this.#suffixes(u8, at, length);
     const f = this.#f;
     let closed = 0;
@@ -165,7 +166,7 @@ export class Zones {
         if (f[e + field.bad] === 0) clean = 1;
       } else if (!well) {
         f[e + field.votes]!++;
-        this.#watchUntil = now + watchTime;
+        this.#d[state.watchUntil] = now + watchTime;
         if (f[e + field.credit]! <= 0 && now < this.#next[suffix * 2 + clean]!) return admission.failing;
         closed++;
       }
@@ -197,7 +198,7 @@ export class Zones {
   /** Outstanding questions that a suffix may have. */
   #room(e: number, now: number): number {
     const good = this.#f[e + field.good]!;
-    if (now - this.#answered > answersWithin) return outstandingInSilence;
+    if (now - this.#d[state.answered]! > answersWithin) return outstandingInSilence;
     return good >= goodToBeAnswered && good >= this.#f[e + field.bad]! ? outstandingAnswered : outstanding;
   }
 
@@ -220,10 +221,10 @@ export class Zones {
     now: number,
   ): void {
     // Silence speaks against the name only where backends answered something else meanwhile.
-    if (how === ending.silent) how = this.#answered > begun ? ending.bad : ending.unknown;
-    else if (how !== ending.unknown) this.#answered = now;
+    if (how === ending.silent) how = this.#d[state.answered]! > begun ? ending.bad : ending.unknown;
+    else if (how !== ending.unknown) this.#d[state.answered] = now;
     if (how === ending.bad) this.#noteFailure(now);
-    if (!counted && (now >= this.#watchUntil || how === ending.unknown)) return;
+    if (!counted && (now >= this.#d[state.watchUntil]! || how === ending.unknown)) return;
     const count = this.#suffixes(u8, at, length);
     const f = this.#f;
     // What a suffix that is closed, or well, hears is not told to those above it: they are judged by the rest.
@@ -266,7 +267,7 @@ export class Zones {
       return;
     }
     f[e + field.good]!++;
-    this.#trickle = Math.min(trickleRate, this.#trickle + 1);
+    this.#d[state.trickle] = Math.min(trickleRate, this.#d[state.trickle]! + 1);
     // Each that goes well lets two more pass, so that a zone that is well again is open within a few round trips.
     f[e + field.credit] = Math.min(mostCounted, f[e + field.credit]! + 2);
     if (f[e + field.good]! * shareToOpen >= f[e + field.bad]!) this.#begin(e, 0, 0);
@@ -336,17 +337,17 @@ export class Zones {
       this.#failures = passed > 30 ? 0 : this.#failures >> passed;
       this.#failureTick = tick;
     }
-    if (++this.#failures >= failuresToWatch) this.#watchUntil = now + watchTime;
+    if (++this.#failures >= failuresToWatch) this.#d[state.watchUntil] = now + watchTime;
   }
 
   #takeFromTrickle(now: number): boolean {
-    const passed = now - this.#trickleAt;
+    const passed = now - this.#d[state.trickleAt]!;
     if (passed > 0) {
-      this.#trickle = Math.min(trickleRate, this.#trickle + (passed * trickleRate) / 1000);
-      this.#trickleAt = now;
+      this.#d[state.trickle] = Math.min(trickleRate, this.#d[state.trickle]! + (passed * trickleRate) / 1000);
+      this.#d[state.trickleAt] = now;
     }
-    if (this.#trickle < 1) return false;
-    this.#trickle--;
+    if (this.#d[state.trickle]! < 1) return false;
+    this.#d[state.trickle]!--;
     return true;
   }
 

@@ -274,15 +274,3 @@ describe('a full table', () => {
     assert.equal(world.front.inFlight, 0);
   });
 });
-
-test('a client that repeats a query while it waits gets one answer', () => {
-  const world = new World();
-  const ask = (id: number, client: number, tcp = false) =>
-    world.ask(query('a.example.', 'A', { id }), client, tcp);
-  for (const id of [1, 1, 2, 2, 1]) ask(id, 1);
-  ask(1, 2);
-  ask(1, 1, true);
-  assert.equal(world.count('repeated'), 3);
-  world.answer(world.lastSent, { answers: [] });
-  assert.equal(world.replies.length, 4);
-});
