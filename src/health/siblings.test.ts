@@ -2,82 +2,30 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Finding } from './evidence.ts';
 import { defaultSiblingRules, liveField, type SiblingRules, Siblings } from './siblings.ts';
-
-/** A generator that is the same in each run (xorshift), uniform in 0 … 1. */
-function seeded(seed: number): () => number {
-  let x = seed;
-  return () => {
-    x ^= x << 13;
-    x ^= x >>> 17;
-    x ^= x << 5;
-    return (x >>> 0) / 2 ** 32;
-  };
-}
-
-/** A draw from a Poisson distribution, by a normal one where the mean is large. */
-function poisson(mean: number, random: () => number): number {
-  if (mean > 30) {
-    const normal = Math.sqrt(-2 * Math.log(random() + 1e-12)) * Math.cos(2 * Math.PI * random());
-    return Math.max(0, Math.round(mean + Math.sqrt(mean) * normal));
-  }
-  let count = 0;
-  for (let left = Math.exp(-mean), product = random(); product > left; product *= random()) count++;
-  return count;
-}
-
-/** What happens to the queries of one backend, as shares of them. */
-type Behaviour = {
-  readonly silent?: boolean;
-  readonly servfail?: number;
-  readonly drops?: number;
-  readonly nxdomain?: number;
-};
+import { type Behaviour, MadeUpTraffic, seeded } from './traffic.ts';
 
 const tick = 50;
-/** How long a query that is never answered is waited for, ms. */
-const timeout = 2000;
 
-/** A pool at the level of its counters: what the front would write of backends that behave so. */
+/** A pool at the level of its counters. */
 class Farm {
   now = 0;
   readonly siblings: Siblings;
-  readonly counts: Float64Array[];
-  readonly overdue: number[];
-  readonly #random: () => number;
-  /** Queries that were lost, by tick, until they time out. */
-  readonly #lost: { at: number; index: number; count: number }[] = [];
+  readonly traffic: MadeUpTraffic;
 
   constructor(size: number, seed: number, rules: Partial<SiblingRules> = {}) {
-    this.#random = seeded(seed);
+    this.traffic = new MadeUpTraffic(size, seed);
     this.siblings = new Siblings(size, { ...defaultSiblingRules, ...rules });
-    this.counts = Array.from({ length: size }, () => new Float64Array(liveField.size));
-    this.overdue = Array.from({ length: size }, () => 0);
   }
 
   /** One tick of `rate` queries a second to each backend; `of` says how a backend behaves. */
   step(rate: number, of: (index: number) => Behaviour): (Finding | null)[] {
     this.now += tick;
+    this.traffic.pass(this.now, () => (rate * tick) / 1000, of);
     this.siblings.begin(this.now);
-    while (this.#lost[0] && this.#lost[0].at <= this.now - timeout) {
-      const { index, count } = this.#lost.shift()!;
-      this.counts[index]![liveField.timeout]! += count;
+    for (const [index, row] of this.traffic.rows.entries()) {
+      this.siblings.observe(index, row, this.traffic.overdue[index]!, true);
     }
-    for (const [index, counts] of this.counts.entries()) {
-      const { silent = false, servfail = 0, drops = 0, nxdomain = 0 } = of(index);
-      const queries = poisson((rate * tick) / 1000, this.#random);
-      const share = (part: number) => Math.min(queries, poisson(queries * part, this.#random));
-      const lost = silent ? queries : share(drops);
-      const failed = Math.min(queries - lost, share(servfail));
-      counts[liveField.queries]! += queries;
-      counts[liveField.answers]! += queries - lost;
-      counts[liveField.servfail]! += failed;
-      counts[liveField.nxdomain]! += Math.min(queries - lost - failed, share(nxdomain));
-      counts[liveField.silent]! += lost;
-      if (lost > 0) this.#lost.push({ at: this.now, index, count: lost });
-      this.overdue[index] = queries > lost ? 0 : this.overdue[index]! + lost;
-      this.siblings.observe(index, counts, this.overdue[index]!, true);
-    }
-    return this.counts.map((_, index) => this.siblings.find(index));
+    return this.traffic.rows.map((_, index) => this.siblings.find(index));
   }
 }
 
@@ -174,10 +122,10 @@ test('a small sample removes nobody: five failures of five, or five unanswered',
   for (const behaviour of [{ servfail: 1 }, { silent: true }, { drops: 1 }]) {
     const farm = new Farm(4, 5);
     for (let i = 0; i < 400; i++) farm.step(500, () => ({}));
-    farm.counts[0]![liveField.queries]! += 5;
-    farm.counts[0]![liveField.silent]! += 'servfail' in behaviour ? 0 : 5;
-    farm.counts[0]![liveField.servfail]! += 'servfail' in behaviour ? 5 : 0;
-    farm.overdue[0] = 5;
+    farm.traffic.rows[0]![liveField.queries]! += 5;
+    farm.traffic.rows[0]![liveField.silent]! += 'servfail' in behaviour ? 0 : 5;
+    farm.traffic.rows[0]![liveField.servfail]! += 'servfail' in behaviour ? 5 : 0;
+    farm.traffic.overdue[0] = 5;
     for (let i = 0; i < 100; i++) {
       const [found] = farm.step(0, () => behaviour);
       assert.ok(!found || found.score < 1, found?.detail ?? '');
@@ -200,11 +148,11 @@ test('a burst of slow names leaves all unanswered for a while, one of them longe
   const farm = new Farm(4, 5);
   for (let i = 0; i < 100; i++) farm.step(0.5, () => ({}));
   // Ten queries each; the siblings have answered half of theirs, the first none yet.
-  for (const [index, counts] of farm.counts.entries()) {
+  for (const [index, counts] of farm.traffic.rows.entries()) {
     counts[liveField.queries]! += 10;
     counts[liveField.answers]! += index === 0 ? 0 : 5;
   }
-  farm.overdue[0] = 10;
+  farm.traffic.overdue[0] = 10;
   for (let i = 0; i < 6; i++) {
     const [found] = farm.step(0, () => ({ silent: true }));
     assert.ok(!found || found.score < 1, found?.detail ?? '');
@@ -214,9 +162,9 @@ test('a burst of slow names leaves all unanswered for a while, one of them longe
 test('where one client’s queries go to one backend, silence needs a quicker sibling for each', () => {
   const farm = new Farm(4, 5, { spread: false, mixed: false });
   for (let i = 0; i < 100; i++) farm.step(100, () => ({}));
-  const counts = farm.counts[0]!;
+  const counts = farm.traffic.rows[0]!;
   counts[liveField.queries]! += 30;
-  farm.overdue[0] = 30;
+  farm.traffic.overdue[0] = 30;
   let [found] = farm.step(100, index => ({ silent: index === 0 }));
   counts[liveField.silent] = 0;
   [found] = farm.step(100, index => ({ silent: index === 0 }));

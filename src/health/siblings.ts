@@ -4,11 +4,11 @@
  *
  * Statistics rather than thresholds. A share of bad answers (k of n) is held against p, the siblings' share with a margin:
  * were p the truth, at least k of n would be bad with a chance of at most exp(−n · KL(k/n ‖ p)) (Chernoff–Hoeffding). A
- * backend is out when that is below exp(−25), about 10⁻¹¹: small samples remove nobody, and looking a thousand million times a
- * day finds nothing in noise. n and k fade with several half-lives at once: the short ones find a hard fault within tens of
+ * backend is out when that is below exp(−22), about 10⁻¹⁰: small samples remove nobody, and looking millions of times a day
+ * finds nothing in noise. n and k fade with several half-lives at once: the short ones find a hard fault within tens of
  * queries, the long ones a rare one. (The bound holds for faded sums too: their weights are at most 1.)
  *
- * - The siblings' share is that of the better half of them, so that a second sick one does not excuse the first.
+ * - The siblings' share is that of the best third of them, so that other sick ones do not excuse the first.
  * - What fails everywhere is no difference, and no evidence.
  * - Failures are those for which the front had a second opinion (`blamed…`), and queries that were never answered.
  */
@@ -40,7 +40,7 @@ export type SiblingRules = {
   readonly mixed: boolean;
 };
 
-export const defaultSiblingRules: SiblingRules = { certainty: 25, least: 0.05, spread: true, mixed: true };
+export const defaultSiblingRules: SiblingRules = { certainty: 22, least: 0.05, spread: true, mixed: true };
 
 /** What the policy of a pool lets be compared. */
 export function rulesOfPolicy(policy: string): Pick<SiblingRules, 'spread' | 'mixed'> {
@@ -49,7 +49,7 @@ export function rulesOfPolicy(policy: string): Pick<SiblingRules, 'spread' | 'mi
 }
 
 /** Half-lives of the faded sums, ms. */
-const halfLives = [30, 250, 1000, 4000, 16_000, 64_000] as const;
+const halfLives = [30, 100, 250, 1000, 4000, 16_000, 64_000] as const;
 const scales = halfLives.length;
 /** Faded sums of one backend on one scale: what ended, failures of its own, answers, NXDOMAIN among these. */
 const sum = { size: 4, ended: 0, bad: 1, answers: 2, nxdomain: 3 } as const;
@@ -69,7 +69,7 @@ const fewestAnswers = 40;
 /** So many of the siblings must differ from a backend before it is the one that lies. */
 const jury = 0.75;
 /** Scales on which NXDOMAIN shares are compared, from this one on: short ones see single clients. */
-const firstForNxdomain = 2;
+const firstForNxdomain = 3;
 /** Fewest queries of the siblings during a silence. */
 const fewestAsked = 8;
 /** In pools larger than this the siblings are looked at once for all. */
@@ -98,7 +98,7 @@ class Member {
     this.fresh = true;
   }
 }
-const kindScale = 2;
+const kindScale = 3;
 
 /** The backends of one pool, by their place in the pool. */
 export class Siblings {
@@ -110,8 +110,8 @@ export class Siblings {
   readonly #grown = new Float64Array(kinds.length);
   /** Faded sums of all members, in this tick. */
   readonly #whole = new Float64Array(scales * sum.size);
-  /** The better half of a large pool on each scale; NaN until somebody asks in this tick. */
-  readonly #halves = new Float64Array(scales);
+  /** The best third of a large pool on each scale; NaN until somebody asks in this tick. */
+  readonly #thirds = new Float64Array(scales);
   /** Queries and answers of all members, since the start. */
   #asked = 0;
   #answered = 0;
@@ -127,7 +127,7 @@ export class Siblings {
     this.#at = at;
     for (let scale = 0; scale < scales; scale++) this.#fade[scale] = 0.5 ** (passed / halfLives[scale]!);
     this.#whole.fill(0);
-    this.#halves.fill(Number.NaN);
+    this.#thirds.fill(Number.NaN);
   }
 
   /**
@@ -246,19 +246,19 @@ export class Siblings {
 
   /** The siblings' share of failures. In a large pool it does not matter that the backend itself is among them. */
   #shareOfOthers(member: Member, scale: number): number {
-    if (this.#members.length <= largePool) return this.#betterHalf(member, scale);
-    if (Number.isNaN(this.#halves[scale])) this.#halves[scale] = this.#betterHalf(null, scale);
-    return this.#halves[scale]!;
+    if (this.#members.length <= largePool) return this.#bestThird(member, scale);
+    if (Number.isNaN(this.#thirds[scale])) this.#thirds[scale] = this.#bestThird(null, scale);
+    return this.#thirds[scale]!;
   }
 
-  /** The share of failures of the better half of all but one, half a failure added: few queries prove little. */
-  #betterHalf(but: Member | null, scale: number): number {
+  /** The share of failures of the best third of all but one, half a failure added: few queries prove little. */
+  #bestThird(but: Member | null, scale: number): number {
     const at = scale * sum.size;
     const others = this.#members.filter(other => other !== but && !other.fresh && other.sums[at]! > 0);
     others.sort((a, b) => a.sums[at + sum.bad]! / a.sums[at]! - b.sums[at + sum.bad]! / b.sums[at]!);
     let ended = 0;
     let bad = 0;
-    for (const { sums } of others.slice(0, Math.ceil(others.length / 2))) {
+    for (const { sums } of others.slice(0, Math.ceil(others.length / 3))) {
       ended += sums[at]!;
       bad += sums[at + sum.bad]!;
     }
