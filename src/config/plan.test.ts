@@ -103,6 +103,7 @@ test('health is told each backend and its probe', () => {
       pool: 'inside',
       name: 'rin',
       slot: 9,
+      weight: 1,
       address: '2001:db8::1',
       port: 54,
       source: '2001:db8::2',
@@ -112,6 +113,7 @@ test('health is told each backend and its probe', () => {
       pool: 'default',
       name: 'kai',
       slot: 7,
+      weight: 2,
       address: '192.0.2.1',
       port: 53,
       probes: [

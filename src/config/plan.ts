@@ -76,10 +76,11 @@ function frontPlan(snapshot: Snapshot, slotOf: SlotOf, generation: number): Plan
 /** All backends with how they are probed: what health is told. */
 export function healthTargets(snapshot: Snapshot, slotOf: SlotOf): HealthTarget[] {
   return snapshot.pools.flatMap(({ name: pool, probes, backends }) =>
-    backends.map(({ name, address, port, source }) => ({
+    backends.map(({ name, address, port, source, weight }) => ({
       pool,
       name,
       slot: slotOf(pool, name),
+      weight,
       address,
       port,
       ...(source !== undefined && { source }),

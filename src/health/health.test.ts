@@ -300,6 +300,36 @@ test('probes can be switched off: the backend is up, and nothing is sent', () =>
   assert.deepEqual(health.report()[0]?.probes, []);
 });
 
+test('a program may lower the weight of its backend, never raise it', () => {
+  const clock = new VirtualClock();
+  let code = 0;
+  const weights = new Map<number, number>();
+  const health = new Health({
+    clock,
+    random: seeded(),
+    datagrams: new VirtualNetwork(clock),
+    programs: {
+      run: (_command, _environment, listening) =>
+        clock.wait(1, () => listening.ended({ code, signal: null })),
+    },
+    setState: () => {},
+    setWeight: (slot, weight) => weights.set(slot, weight),
+  });
+  const runs: ProbeSettings = { ...probe, kind: 'exec', exec: ['/x/check'], dynamic: true };
+  health.apply([target('kai', 0, { probes: [runs], weight: 10 })]);
+  const after = (exit: number) => {
+    code = exit;
+    clock.advance(2500);
+    return weights.get(0);
+  };
+  assert.equal(after(0), 1000);
+  assert.equal(after(7), 500);
+  assert.equal(after(200), 1000);
+  assert.equal(after(2), 10);
+  assert.equal(after(0), 1000);
+  health.stop();
+});
+
 test('after stop nothing is left', () => {
   const { clock, network, health, serve } = setUp();
   serve(0, silent);

@@ -131,6 +131,8 @@ type Track = {
   failed: number;
   latency: number | null;
   last: { at: number; good: boolean; detail: string } | null;
+  /** The weight that its last run gave the backend; null: the backend's own. */
+  weight: number | null;
 };
 
 type Known = {
@@ -170,6 +172,14 @@ const quietAfter = 60_000;
 const leastWeight = 10;
 /** A finding with a lower score is over; what comes after it is counted anew. */
 const forgotten = 0.3;
+
+/** What the programs that probe a backend leave of its weight, 0 … 1. */
+function programShare({ target, tracks }: Known): number {
+  let least = 1;
+  for (const { weight } of tracks)
+    if (weight !== null) least = Math.min(least, weight / (target.weight ?? 1));
+  return least;
+}
 
 const keyOf = (target: HealthTarget) => `${target.pool}/${target.name}`;
 
@@ -342,8 +352,8 @@ export class Health {
       const before = known.tracks.find(track => track.label === label);
       const job = this.#prober.add(target, settings);
       this.#byJob.set(job, known);
-      const { good = 0, failed = 0, latency = null, last = null } = before ?? {};
-      tracks.push({ job, label, good, failed, latency, last });
+      const { good = 0, failed = 0, latency = null, last = null, weight = null } = before ?? {};
+      tracks.push({ job, label, good, failed, latency, last, weight });
     }
     this.#untrack(
       known,
@@ -513,7 +523,7 @@ export class Health {
 
   #weigh(known: Known, pace: number, now: number): void {
     const { judge, target } = known;
-    const share = judge.forced === 'up' ? 1 : judge.weight(now) * pace;
+    const share = judge.forced === 'up' ? 1 : judge.weight(now) * pace * programShare(known);
     const weight = Math.max(leastWeight, Math.round(1000 * share));
     if (weight === known.weight) return;
     known.weight = weight;
@@ -529,6 +539,7 @@ export class Health {
     const differs = track.last !== null && track.last.good !== good;
     track.last = { at, good, detail };
     if (outcome.void) return;
+    track.weight = outcome.weight ?? null;
     if (good) track.good++;
     else track.failed++;
     if (latency !== null) track.latency = latency;

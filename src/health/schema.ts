@@ -126,7 +126,7 @@ const probe = section('a mapping of probe settings', {
     example: ['/usr/lib/nagios/plugins/check_dns', '-H', 'example.net', '-s', '{address}'],
   }),
   dynamic: option(flag(), {
-    docs: 'With `exec`: exit codes from 2 on are good too, as with `misc_dynamic` of keepalived.',
+    docs: 'With `exec`: an exit code N from 2 on is good too and gives the backend the weight N − 2, where that is less than its `weight`; as with `misc_dynamic` of keepalived.',
     default: 'off',
   }),
   counts: optional(flag(), {

@@ -25,7 +25,7 @@ export type ProbeQuestion = {
   readonly dnssec?: 'signed' | 'broken';
   /** For the kind `exec`: the program to run and its words; the question is then of no account. */
   readonly exec?: readonly string[];
-  /** For the kind `exec`: of the exit codes only 1 is bad. */
+  /** For the kind `exec`: of the exit codes only 1 is bad; those from 2 on are a weight plus 2. */
   readonly dynamic?: boolean;
 };
 
@@ -80,6 +80,8 @@ export type HealthTarget = Destination & {
   readonly name: string;
   /** Its place on the board. */
   readonly slot: number;
+  /** Its weight in the configuration; absent: 1. */
+  readonly weight?: number;
   /** Empty: not probed; such a backend is up until live traffic or an operator says otherwise. */
   readonly probes: readonly ProbeSettings[];
 };

@@ -81,6 +81,7 @@ test('the wrapper of the field report, by whatever name', () => {
     failing: ['SERVFAIL'],
   };
   assert.deepEqual(asked(`/usr/local/bin/check.pl ${words}`), expected);
+  assert.deepEqual(asked(`/usr/bin/chorus check ${words}`), expected);
   assert.deepEqual(asked(`/usr/bin/perl /x/check.pl ${words} UDP`), expected);
   assert.deepEqual(asked(`/x/check.pl ${words}|REFUSED tcp >/dev/null`), undefined);
   assert.deepEqual(asked(`/x/check.pl ${words.replace('SERVFAIL', "'SERVFAIL|REFUSED'")} tcp`), {

@@ -75,7 +75,10 @@ export function askedBy({ words, shell }: CommandLine): Asked | undefined {
   while (from < words.length - 1 && interpreters.has(baseName(words[from]!))) from++;
   const [program, ...rest] = words.slice(from);
   if (program === undefined) return undefined;
-  return baseName(program) === 'dig' ? dig(rest) : wrapper(rest);
+  if (baseName(program) === 'dig') return dig(rest);
+  // `chorus check` takes the wrapper's words.
+  const ours = baseName(program) === 'chorus' && rest[0] === 'check';
+  return wrapper(ours ? rest.slice(1) : rest);
 }
 
 /** The longest that a program which asks waits for a silent server, in ms. */

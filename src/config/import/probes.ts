@@ -181,7 +181,11 @@ function program(
       const why = 'it becomes `source` of the backend, so queries leave from that address too';
       remarks.add('approximated', `${what}: the address that it asks from`, place, why);
     }
-    if (check.dynamic?.value) dynamicRemark(remarks, check);
+    if (check.dynamic?.value) {
+      const why =
+        'the exit codes of dig and its wrapper are no weights: it took some failures for good answers';
+      remarks.add('dropped', 'misc_dynamic', check.dynamic.place, why);
+    }
     const source = asked.source === undefined ? undefined : sourceOf(asked.source, server.address);
     return {
       check,
@@ -234,13 +238,13 @@ function program(
 function dynamicRemark(remarks: Remarks, { dynamic }: Check): void {
   if (!dynamic) return;
   const why =
-    'exit codes from 2 on count as good, as before, but change no weight: a slow backend is given less by the policy';
+    'an exit code N from 2 on is good and gives the backend the weight N − 2, as before, but never more than its `weight`';
   remarks.add(
     'approximated',
     'misc_dynamic',
     dynamic.place,
     why,
-    'use `policy: least-outstanding` or `fastest`',
+    'set `weight` to the highest that the program gives',
   );
 }
 

@@ -74,12 +74,17 @@ test('0 is good, all else is bad, with the reason in words', () => {
   assert.equal(start(['/x/check']).end(null, 'SIGSEGV')?.detail, 'check: ended by SIGSEGV in 12.3ms');
 });
 
-test('dynamic: only 1 is bad', () => {
-  assert.equal(start(['x'], true).end(0)?.good, true);
-  assert.equal(start(['x'], true).end(1)?.good, false);
-  assert.equal(start(['x'], true).end(2)?.good, true);
-  assert.equal(start(['x'], true).end(255)?.good, true);
-  assert.equal(start(['x'], true).end(null, 'SIGTERM')?.good, false);
+test('dynamic: only 1 is bad, and from 2 on it is a weight', () => {
+  const ends = (code: number | null, signal: string | null = null) => {
+    const { good, weight } = start(['x'], true).end(code, signal) ?? {};
+    return [good, weight];
+  };
+  assert.deepEqual(ends(0), [true, undefined]);
+  assert.deepEqual(ends(1), [false, undefined]);
+  assert.deepEqual(ends(2), [true, 0]);
+  assert.deepEqual(ends(255), [true, 253]);
+  assert.deepEqual(ends(null, 'SIGTERM'), [false, undefined]);
+  assert.equal(start(['x']).end(7)?.weight, undefined);
 });
 
 test('what cannot be run says nothing of the backend', async () => {

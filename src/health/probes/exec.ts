@@ -1,6 +1,7 @@
 /**
  * Runs a program and takes its exit code: 0 is good, any other is bad. With `dynamic`, as for keepalived's misc_dynamic, only 1
- * is bad. `{address}`, `{port}` and `{source}` in its words are those of the backend. What cannot be run says nothing of the backend.
+ * is bad, and N from 2 on gives the backend the weight N − 2. `{address}`, `{port}` and `{source}` in the words are those of the
+ * backend. What cannot be run says nothing of the backend.
  */
 import { inWords } from './dns.ts';
 import type { PreparedProbe, ProbeFactory, ProbeOutcome, ProbeRun, ProbeWorld } from './probe.ts';
@@ -61,7 +62,8 @@ export const exec: ProbeFactory = (target, { exec: words = [], dynamic = false }
             const how = code === null ? `ended by ${signal}` : `exit ${code}`;
             const said = run.heard === '' ? '' : `: ${run.heard}`;
             const good = code === 0 || (dynamic && code !== null && code > 1);
-            end({ good, detail: `${name}: ${how} in ${inWords(now() - begun)}${said}` });
+            const detail = `${name}: ${how} in ${inWords(now() - begun)}${said}`;
+            end({ good, detail, ...(good && code !== 0 && code !== null && { weight: code - 2 }) });
           },
         }),
       );

@@ -16,6 +16,8 @@ export type ProbeOutcome = {
   readonly answer: Uint8Array | null;
   /** The probe could not be made for want of something on this machine: it says nothing of the backend. */
   readonly void?: boolean;
+  /** The weight that it gives the backend; absent: its own. It lowers the weight of the configuration, never raises it. */
+  readonly weight?: number;
   /** The machine answered that no server listens there: the backend's own failure, whatever the network does. */
   readonly nobody?: boolean;
 };
