@@ -32,8 +32,8 @@ export interface Ground {
   plan(at: number, kind: number, a: number, b: number): void;
   /** A packet of transmission `t` reaches worker `worker`. */
   arrive(worker: number, t: number): void;
-  /** A question is waited for (+1), or no more (−1). */
-  waiting(worker: number, question: number, by: number): void;
+  /** A transmission waits for a question, in so many packets; 0: it waits no more. */
+  waiting(worker: number, question: number, packets: number): void;
 }
 
 /** What makes two questions one: name, type and flags (of queryFlag). */
@@ -235,6 +235,7 @@ export class Clients {
       report.violate(now, `a reply to nobody, or a second one to transmission ${t}`);
       return;
     }
+    const first = this.#replies[t] === 0;
     if (++this.#replies[t]! > this.#arrivals[t]!) {
       report.violate(
         now,
@@ -245,7 +246,7 @@ export class Clients {
     this.open--;
     const name = this.#name[t]!;
     const flags = this.#flags[t]!;
-    this.#ground.waiting(worker, questionKey(name, this.#type[t]!, flags), -1);
+    if (first) this.#ground.waiting(worker, questionKey(name, this.#type[t]!, flags), 0);
     const read = readReply(
       u8,
       at,
@@ -406,7 +407,7 @@ export class Clients {
     }
   }
 
-  /** Each transmission that was never answered, in words. */
+  /** Each transmission with a packet that was never answered, in words. */
   unanswered(): string[] {
     const texts: string[] = [];
     for (let t = 0; t < this.#capacity; t++) {

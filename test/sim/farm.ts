@@ -135,7 +135,7 @@ class Farm implements Ground {
   }
 
   #plan(slots: readonly number[]): Plan {
-    const { cache, pool: rules } = this.#scenario;
+    const { cache, limits, pool: rules } = this.#scenario;
     const all = pool(this.#scenario.backends, 0, rules);
     return {
       generation: this.#generation++,
@@ -146,6 +146,7 @@ class Farm implements Ground {
       pools: [{ ...all, backends: all.backends.filter(({ slot }) => slots.includes(slot)) }],
       defaultPool: 0,
       domains: [],
+      limits,
       ...(cache && { cache: { ...cacheRules, ...cache } }),
     };
   }
@@ -203,7 +204,8 @@ class Farm implements Ground {
     });
     this.#workers.push({
       front,
-      watch: new Watch(this.#report, mostSends, mostTime(plan)),
+      // A client whose packets were dropped seems to wait for ever, and to ask with those that come later.
+      watch: new Watch(this.#report, plan.limits?.perClient ? Infinity : mostSends, mostTime(plan)),
       counters,
       u8,
       i32,
@@ -237,8 +239,15 @@ class Farm implements Ground {
     return this.#report;
   }
 
+  /** Packets that get no reply on purpose: those beyond a rate. */
+  get #dropped(): number {
+    let sum = 0;
+    for (const { counters } of this.#workers) sum += counters[frontCounters.at.limitedDropped]!;
+    return sum;
+  }
+
   #busy(): boolean {
-    if (this.#clients.open > 0) return true;
+    if (this.#clients.open > this.#dropped) return true;
     for (const { front } of this.#workers) if (front.deadline() < Infinity) return true;
     return false;
   }
@@ -285,8 +294,8 @@ class Farm implements Ground {
     this.#events.plan(at, kind, a, b);
   }
 
-  waiting(index: number, question: number, by: number): void {
-    this.#workers[index]!.watch.waiting(question, by);
+  waiting(index: number, question: number, packets: number): void {
+    this.#workers[index]!.watch.waiting(question, packets);
   }
 
   arrive(index: number, t: number): void {
@@ -549,7 +558,11 @@ class Farm implements Ground {
     const end = this.#now;
     report.lasted = end - begin;
     report.hash = this.#tracer.hash;
-    for (const text of this.#clients.unanswered()) report.violate(end, `no reply to ${text}`);
+    const missing = this.#clients.open - this.#dropped;
+    if (missing !== 0) {
+      report.violate(end, `${missing} packets got no reply, and are not counted as dropped`);
+      for (const text of this.#clients.unanswered()) report.violate(end, `no reply to ${text}`);
+    }
     const counters: Record<string, number> = {};
     for (const [index, { front, counters: counts }] of this.#workers.entries()) {
       if (front.inFlight !== 0) report.violate(end, `${front.inFlight} queries are left in flight`);

@@ -41,6 +41,11 @@ export function randomScenario(seed: number): Scenario {
       hedge: hedgeOf(chance),
     },
     cache: chance.happens(0.5) ? {} : null,
+    limits: {
+      ...calm.limits,
+      zones: chance.happens(0.8),
+      ...(chance.happens(0.1) && { perClient: rate * chance.between(0.1, 2), slip: chance.below(3) }),
+    },
     clients: {
       rate,
       count: chance.one([1, 20, 5000]),

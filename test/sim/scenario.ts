@@ -1,6 +1,6 @@
 /** What happens in a run, as plain data. Times in ms from the start of the run, rates a second, shares 0 … 1. */
 import type { BackendState } from '#balance/board.ts';
-import type { PlanCache, PlanHedge, PlanPool } from '#front/plan.ts';
+import type { PlanCache, PlanHedge, PlanLimits, PlanPool } from '#front/plan.ts';
 import type { Forcing } from '#health/judge.ts';
 import type { ProbeSettings } from '#health/targets.ts';
 import { type BackendModel, defaultBackend, type Fault } from './backends.ts';
@@ -59,6 +59,7 @@ export type Scenario = {
   readonly backends: number;
   readonly pool: Partial<PlanPool>;
   readonly cache: Partial<PlanCache> | null;
+  readonly limits: PlanLimits;
   readonly clients: ClientModel;
   readonly mix: NameMix;
   readonly backend: BackendModel;
@@ -95,6 +96,7 @@ export const calm: Scenario = {
   backends: 4,
   pool: { policy: 'least-outstanding', hedge: defaultHedge },
   cache: null,
+  limits: { perClient: 0, perNetwork: 0, ipv4Bits: 24, ipv6Bits: 56, slip: 2, exempt: [], zones: true },
   clients: {
     rate: 2000,
     count: 2000,

@@ -13,6 +13,8 @@ type Episode = {
 
 /** A question may be sent so often to one address over one transport (RFC 9520 3.1). */
 const mostOfOneWay = 3;
+/** One without EDNS may stand for two: one of these, and one with EDNS that was not understood. */
+const mostWithoutEdns = 6;
 
 export class Watch {
   readonly #report: Report;
@@ -20,24 +22,27 @@ export class Watch {
   readonly #mostTime: number;
   /** Queries without an answer so far, by channel and id. */
   readonly #outstanding = new Map<number, Episode>();
-  /** Packets of clients that wait for a question. */
+  /** Transmissions that wait for a question. */
   readonly #waiting = new Map<number, number>();
   /** UPDATEs that came, less those that were passed on. */
   readonly #updates = new Map<number, number>();
   readonly #episodes = new Map<number, Episode>();
 
-  /** No question may be sent more than `mostSends` times, nor be under way for more than `mostTime` ms. */
+  /**
+   * No question may be sent more than `mostSends` times; one that is under way for more than `mostTime` ms is another one.
+   */
   constructor(report: Report, mostSends: number, mostTime: number) {
     this.#report = report;
     this.#mostSends = mostSends;
     this.#mostTime = mostTime;
   }
 
-  waiting(question: number, by: number): void {
-    if (by > 0 && (question & queryFlag.update) !== 0) {
-      this.#updates.set(question, (this.#updates.get(question) ?? 0) + by);
+  /** A transmission begins to wait for the question, in so many packets; 0: it waits no more. */
+  waiting(question: number, packets: number): void {
+    if (packets > 0 && (question & queryFlag.update) !== 0) {
+      this.#updates.set(question, (this.#updates.get(question) ?? 0) + packets);
     }
-    const count = (this.#waiting.get(question) ?? 0) + by;
+    const count = (this.#waiting.get(question) ?? 0) + (packets > 0 ? 1 : -1);
     if (count > 0) this.#waiting.set(question, count);
     else {
       this.#waiting.delete(question);
@@ -87,7 +92,12 @@ export class Watch {
     if (sends > this.#mostSends) {
       this.#report.violate(now, `question ${question.toString(16)} is sent ${sends} times`);
     }
-    if (sends > mostOfOneWay && episode.ways.filter(other => other === way).length > mostOfOneWay) {
+    const most = (question & queryFlag.edns) !== 0 ? mostOfOneWay : mostWithoutEdns;
+    if (
+      sends > most &&
+      this.#mostSends < Infinity &&
+      episode.ways.filter(other => other === way).length > most
+    ) {
       this.#report.violate(now, `question ${question.toString(16)} is sent too often to one backend`);
     }
     return first;
