@@ -98,11 +98,12 @@ test('flushes a name, a subtree, everything', () => {
 });
 
 test('threads that store and look up meet no torn answer while names are flushed', async () => {
-  const memory = Cache.create(8 << 20, 5);
+  // A few pages, so that all are at the same ones.
+  const memory = Cache.create(64 << 10, 5);
   const cache = new Cache(memory, true);
   const results: { found: Record<string, number>; wrong: string[] }[] = [];
   const workers = [1, 2, 3].map(seed => {
-    const workerData = { memory, names: 5000, count: 60_000, seed };
+    const workerData = { memory, names: 200, count: 200_000, seed };
     return new Worker(new URL('../../test/support/cache-worker.ts', import.meta.url), { workerData });
   });
   const ends = workers.map(async worker => {
@@ -114,15 +115,19 @@ test('threads that store and look up meet no torn answer while names are flushed
     running = false;
   });
   for (let round = 0; running; round++) {
-    if (round % 50 === 0) cache.flush(parseName(`n${round}.example.`), true);
+    if (round % 50 === 0) cache.flush(parseName(`n${(round / 50) % 200}.example.`), true);
     await new Promise(resolve => setImmediate(resolve));
   }
   await all;
-  for (const { found, wrong } of results) {
-    assert.deepEqual(wrong, []);
-    for (const [kind, hits] of Object.entries(found)) assert.ok(hits > 200, `${kind}: ${hits}`);
+  for (const kind of ['fresh', 'stale', 'failures']) {
+    const hits = results.reduce((sum, { found }) => sum + found[kind]!, 0);
+    assert.ok(hits > 100, `${kind}: ${hits}`);
   }
-  assert.ok(cache.stats().entries > 1000);
+  assert.deepEqual(
+    results.flatMap(({ wrong }) => wrong),
+    [],
+  );
+  assert.ok(cache.stats().entries > 50);
   cache.flush();
   const { entries, failures, bytes } = cache.stats();
   assert.deepEqual([entries, failures, bytes], [0, 0, 0]);

@@ -415,7 +415,7 @@ export class Cache {
       const s = slotAt(base, slot);
       if (words[s >> 2] !== query.hash) continue;
       if (!this.#matches(base + this.#placeOf(base, slot), queryBytes, query)) continue;
-      if (this.#u8[s + inSlot.failures] === 0) use = this.#u8[s + inSlot.use]!;
+      use = Math.max(use, this.#u8[s + inSlot.use]!);
       this.#remove(base, slot);
     }
     if (fits) {

@@ -1,13 +1,13 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
-import { look, makeCache, store, storeFailure, told } from '#test/support/cached.ts';
+import { look, lookRoom, makeCache, store, storeFailure, told } from '#test/support/cached.ts';
 import type { EdnsOption } from '#wire/edns/registry.ts';
 import { decodeMessage } from '#wire/message.ts';
 import { parseName } from '#wire/name.ts';
 import { parseRecord } from '#wire/record.ts';
 import { Cache, type CacheRules } from './cache.ts';
-import { headerBytes, pageBytes } from './layout.ts';
+import { entry, headerBytes, slot as inSlot, page, pageBytes, slotBytes } from './layout.ts';
 
 const rules: CacheRules = { staleFor: 1000, staleTtl: 30, failureTtl: 5, maxFailureTtl: 300 };
 const name = 'a.example.';
@@ -160,7 +160,7 @@ describe('a failure', () => {
       ['no', 1],
       ['x'.repeat(1000), 0],
     ] as const) {
-      storeFailure(cache, wanted, 0, { authorities: [soa], edns: edns(text) });
+      storeFailure(cache, wanted, 0, { tc: true, authorities: [soa], edns: edns(text) });
       const message = decodeMessage(look(cache, wanted, 0)!);
       assert.deepEqual([message.rcode, message.questions.length, message.authorities], [2, 1, []]);
       assert.deepEqual([message.aa, message.tc, message.edns?.options.length], [false, false, kept]);
@@ -206,6 +206,9 @@ describe('in a full page', () => {
     for (const each of fresh) store(cache, { name: each }, 20, 100);
     assert.equal(kept(cache, fresh, 21), 60);
     assert.ok(look(cache, { name: old[3]! }, 21, true));
+    for (let i = 0; i < 8; i++) look(cache, { name: fresh[7]! }, 200, true);
+    for (const each of names('g', 60)) store(cache, { name: each }, 200, 100);
+    assert.ok(look(cache, { name: fresh[7]! }, 201, true), 'to stand in is a use too');
     assert.equal(cache.stats().evictions, 0);
     assert.ok(cache.stats().expired >= 50);
   });
@@ -217,11 +220,22 @@ describe('in a full page', () => {
     for (const each of names('bad', 500)) assert.ok(storeFailure(cache, { name: each }, 10) > 0);
     assert.ok(kept(cache, answers, 11) >= 48, `${kept(cache, answers, 11)} of 60`);
     assert.ok(cache.stats().failures >= 8);
-    const left = answers.filter(each => look(cache, { name: each }, 1010, true));
-    for (const each of left) {
-      storeFailure(cache, { name: each }, 1010);
-      assert.ok(look(cache, { name: each }, 1010, true), each);
+  });
+
+  test('a failure never pushes out the answer to its own question', () => {
+    const cache = make({}, onePage);
+    const answers = names('good', 200);
+    store(cache, { name }, 0, 10);
+    for (const each of answers) {
+      store(cache, { name: each }, 0, 10);
+      look(cache, { name: each }, 1);
+      if (cache.stats().expired + cache.stats().evictions > 0) break;
+      storeFailure(cache, { name }, 10);
+      assert.equal(told(cache, { name }, 10), 'stale 192.0.2.1 30');
+      cache.flush(parseName(name));
+      store(cache, { name }, 0, 10);
     }
+    assert.ok(cache.stats().expired + cache.stats().evictions > 0);
   });
 
   test('failures that are asked for stay when others come once', () => {
@@ -267,21 +281,28 @@ test('whatever a torn page holds, a lookup writes within its room and throws not
   store(cache, { name }, 0, 60, { texts: 3 });
   storeFailure(cache, { name }, 60);
   const whole = bytes.slice();
+  const firstEntry = page.data;
   const torn = fc.array(
     fc.record({
-      // Sequence and slots' tags stay, so that the lookup gets to the rest.
-      at: fc.oneof(fc.integer({ min: 4, max: 23 }), fc.integer({ min: 28, max: 900 }), fc.nat(pageBytes - 1)),
+      // The sequence and the tags stay, so that the lookup gets to the rest.
+      at: fc.oneof(
+        fc.integer({ min: page.slots + inSlot.place, max: page.slots + slotBytes - 1 }),
+        fc.integer({ min: firstEntry, max: firstEntry + entry.answer + 11 }),
+        fc.integer({ min: firstEntry + entry.answer + 40, max: firstEntry + 900 }),
+        fc.integer({ min: 4, max: pageBytes - 1 }),
+      ),
       byte: fc.oneof(fc.constantFrom(0, 1, 0xff), fc.nat(255)),
     }),
     { minLength: 1, maxLength: 12 },
   );
+  const room = fc.constantFrom(64, 680, 2000, lookRoom);
   fc.assert(
-    fc.property(torn, fc.integer({ min: -5, max: 2000 }), fc.boolean(), (changes, now, stale) => {
+    fc.property(torn, room, fc.integer({ min: -5, max: 2000 }), fc.boolean(), (changes, room, now, stale) => {
       bytes.set(whole);
-      for (const { at, byte } of changes) if (at >= 4) bytes[headerBytes + at] = byte;
-      look(cache, { name }, now, stale);
+      for (const { at, byte } of changes) bytes[headerBytes + at] = byte;
+      look(cache, { name }, now, stale, room);
     }),
-    { numRuns: 3000 },
+    { numRuns: 5000 },
   );
 });
 

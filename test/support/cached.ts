@@ -7,12 +7,15 @@ import { query as ask, decodeMessage, encodeMessage, type Message } from '#wire/
 import { formatRecord, parseRecord } from '#wire/record.ts';
 import { AnswerScan, QueryScan, scanAnswer, scanQuery, verdict } from '#wire/scan.ts';
 
-const arena = makeArena(65_536);
+const arena = makeArena(262_144);
 const queryAt = arena.reserve(1024);
 const answerAt = arena.reserve(8192);
-const outAt = arena.reserve(8192);
-/** Bytes that a lookup may write to. */
+/** Bytes that a lookup may write to at most. */
 export const lookRoom = 8000;
+/** And behind them what must stay, as far as an offset of 16 bits reaches. */
+const outBytes = 80_000;
+const outAt = arena.reserve(outBytes);
+const guard = new Uint8Array(outBytes).fill(0xa5);
 
 export type Wanted = { name: string; type?: number; edns?: boolean; subnet?: string; cd?: boolean };
 
@@ -78,15 +81,25 @@ export function storeFailure(
   return cache.storeFailure(arena.u8, answerAt, bytes.length, optAt, scan, arena.u8, now, grows);
 }
 
-/** Looks up, with `stale` for an answer that may stand in. What is found must stay where it may. */
-export function look(cache: Cache, wanted: Wanted, now: number, stale = false): Uint8Array | null {
-  arena.u8.fill(0xa5, outAt + lookRoom, outAt + 8192);
+/** Looks up, with `stale` for an answer that may stand in. With a `room`, nothing may be written behind it. */
+export function look(
+  cache: Cache,
+  wanted: Wanted,
+  now: number,
+  stale = false,
+  room?: number,
+): Uint8Array | null {
+  const end = room ?? lookRoom;
+  if (room !== undefined) arena.u8.set(guard, outAt);
   const scan = query(cache, wanted);
   const length = stale
-    ? cache.lookupStale(arena.u8, arena.i32, scan, now, outAt, lookRoom)
-    : cache.lookup(arena.u8, arena.i32, scan, now, outAt, lookRoom);
-  assert.ok(length >= 0 && length <= lookRoom);
-  for (let i = outAt + lookRoom; i < outAt + 8192; i++) assert.equal(arena.u8[i], 0xa5);
+    ? cache.lookupStale(arena.u8, arena.i32, scan, now, outAt, end)
+    : cache.lookup(arena.u8, arena.i32, scan, now, outAt, end);
+  assert.ok(length >= 0 && length <= end);
+  if (room !== undefined) {
+    const behind = arena.u8.subarray(outAt + room, outAt + outBytes);
+    assert.equal(Buffer.compare(behind, guard.subarray(room)), 0, 'written behind its room');
+  }
   return length === 0 ? null : arena.u8.slice(outAt, outAt + length);
 }
 
