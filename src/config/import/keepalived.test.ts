@@ -341,7 +341,8 @@ test('checks that are none of a nameserver are dropped; without any, the default
   assert.deepEqual(verdictOn(got, 'HTTP_GET'), ['dropped']);
   assert.deepEqual(verdictOn(got, 'BFD_CHECK'), ['dropped']);
   assert.deepEqual(verdictOn(got, 'no check'), ['approximated']);
-  assert.doesNotMatch(got.configuration, /probe/);
+  const [probe, ...others] = got.pool.probes;
+  assert.deepEqual([probe?.name, probe?.type, probe?.expect, others], ['.', 2, [0, 3, 5], []]);
 });
 
 test('plain dig: its questions are kept, its blindness to SERVFAIL is not', () => {
@@ -388,6 +389,27 @@ test('another program becomes a probe that runs it, once for all servers that it
   ]);
   const none = take(virtual(server('10.0.0.1 53', `MISC_CHECK {\nmisc_path "'' x"\n}`)));
   assert.deepEqual(verdictOn(none, 'MISC_CHECK '), ['dropped']);
+});
+
+test('a program that is one server’s own is not run for others', () => {
+  const own = (i: number) => server(`10.0.0.${i} 53`, `MISC_CHECK {\nmisc_path "/x/check-${i}"\n}`);
+  const got = take(virtual(own(1) + own(2) + own(3)));
+  assert.equal(got.pool.probes[0]?.kind, 'dns-udp');
+  assert.deepEqual(verdictOn(got, 'MISC_CHECK check-2'), ['dropped']);
+  assert.deepEqual(got.removal, []);
+});
+
+test('checks without a question of their own ask that of another check', () => {
+  const plain = take(virtual(server('10.0.0.1 53', 'TCP_CHECK {\n}'))).pool.probes[0];
+  assert.deepEqual([plain?.kind, plain?.name, plain?.expect], ['dns-tcp', '.', [0, 3, 5]]);
+  const got = take(virtual(server('10.0.0.1 53', `PING_CHECK {\n}\nTCP_CHECK {\n}\n${check}`)));
+  assert.deepEqual(
+    got.pool.probes.map(({ kind, name, expect }) => [kind, name, expect]),
+    [
+      ['dns-udp', 'example.net.', [0]],
+      ['dns-tcp', 'example.net.', [0]],
+    ],
+  );
 });
 
 test('two checks with the same question are one probe', () => {

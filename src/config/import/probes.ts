@@ -5,7 +5,7 @@ import { typeCode, typeName, types } from '#wire/types.ts';
 import { type Asked, askedBy, commandLine, domain } from './dig.ts';
 import type { Check, RealServer, Timers } from './model.ts';
 import { type Problems, quoted } from './problems.ts';
-import type { Remarks } from './remarks.ts';
+import { Remarks } from './remarks.ts';
 import { oldRemoval, type Resolved, resolveTimers, type Worst } from './removal.ts';
 
 /** What a probe asks or runs: its options but for its timers. Two checks with the same make one probe. */
@@ -28,14 +28,34 @@ export type Wanted = {
   readonly old: Worst;
   /** For one try, in ms; what a probe should wait at most. */
   readonly patience: number;
+  /** What is to be said where the pool gets this probe. */
+  readonly remarks: Remarks;
+  /** The check asks no question, so any will do that shows that the server works. */
+  readonly anyQuestion?: boolean;
 };
+
+/** The probes, where those that may ask any question ask the one that another check asks, if there is one. */
+export function withQuestions(wanted: readonly Wanted[]): (each: Wanted) => Wanted {
+  const asked = wanted.find(({ asks, anyQuestion = false }) => asks.kind !== 'exec' && !anyQuestion)?.asks;
+  if (asked === undefined || asked.kind === 'exec') return each => each;
+  return each =>
+    each.anyQuestion && each.asks.kind !== 'exec'
+      ? { ...each, asks: { ...asked, kind: each.asks.kind } }
+      : each;
+}
 
 /** What stands for the backend's own address in a command. */
 const addressHolder = '{address}';
 /** Where keepalived asks for no name. */
 const rootQuestion = { name: '.', type: 'SOA' } as const;
-/** A question for probes that stand for checks that ask none. */
-const plainQuestion = { name: '.', type: 'NS' } as const;
+/** A question for probes that stand for checks that ask none: an authoritative server refuses it, and so shows that it works. */
+const plainQuestion = { name: '.', type: 'NS', expect: ['NOERROR', 'NXDOMAIN', 'REFUSED'] } as const;
+
+/** What a pool without any check is probed with. */
+export const plainProbe: { readonly asks: Asks; readonly timers: ProbeTimers } = {
+  asks: { kind: 'dns-udp', ...plainQuestion },
+  timers: { interval: 1000, timeout: 500, window: { failures: 3, of: 5 } },
+};
 
 const hints: Partial<Record<Check['kind'], string>> = {
   HTTP_GET: 'ask by `kind: exec` and curl, if it tells of the nameserver',
@@ -67,7 +87,8 @@ export function probeFor(
     return undefined;
   }
   if (kind === 'MISC_CHECK') return program(check, server, port, timers, remarks);
-  elsewhere(check, server, port, remarks);
+  const own = new Remarks();
+  elsewhere(check, server, port, own);
   const bind = check.bindTo;
   const source = bind && sourceOf(bind.value, server.address);
   if (bind && source !== undefined) {
@@ -80,24 +101,20 @@ export function probeFor(
     ...(source !== undefined && { source }),
     old: oldRemoval(kind, timers),
     patience: timers.timeout,
+    remarks: own,
   };
   if (kind === 'DNS_CHECK') {
     const question = dnsQuestion(check, problems);
-    remarks.add(
-      'kept',
-      'DNS_CHECK',
-      place,
-      'a probe asks the same question; as before, NOERROR alone is good',
-    );
+    own.add('kept', 'DNS_CHECK', place, 'a probe asks the same question; as before, NOERROR alone is good');
     return { ...wanted, asks: { kind: 'dns-udp', ...question, expect: ['NOERROR'] } };
   }
   if (kind === 'TCP_CHECK') {
     const why = 'a connection says little of a nameserver: the probe asks a question over TCP';
-    remarks.add('approximated', 'TCP_CHECK', place, why);
-    return { ...wanted, asks: { kind: 'dns-tcp', ...plainQuestion } };
+    own.add('approximated', 'TCP_CHECK', place, why);
+    return { ...wanted, asks: { kind: 'dns-tcp', ...plainQuestion }, anyQuestion: true };
   }
-  remarks.add('approximated', kind, place, 'the probe asks a question over UDP, which says more');
-  return { ...wanted, asks: { kind: 'dns-udp', ...plainQuestion } };
+  own.add('approximated', kind, place, 'the probe asks a question over UDP, which says more');
+  return { ...wanted, asks: { kind: 'dns-udp', ...plainQuestion }, anyQuestion: true };
 }
 
 function dnsQuestion(check: Check, problems: Problems): { name: string; type: string } {
@@ -161,11 +178,12 @@ function program(
   const asked = askedBy(line);
   const native = asked && nativeOf(asked, server, port);
   const what = `MISC_CHECK ${baseName(line.words[0] ?? '')}`;
+  const own = new Remarks();
   if (asked && native) {
     const { place } = check;
     if (asked.by === 'wrapper') {
       const why = `a probe asks the same question without a process for each; besides ${asked.failing?.join(' and ')}, every other code than ${(native.expect ?? ['NOERROR', 'NXDOMAIN']).join(' and ')} fails too`;
-      remarks.add(
+      own.add(
         'kept',
         what,
         place,
@@ -175,7 +193,7 @@ function program(
     } else {
       const why =
         'a probe asks the same question; dig is content with any answer, the probe only with NOERROR or NXDOMAIN, so SERVFAIL takes a backend out';
-      remarks.add('approximated', what, place, why, 'try it once by hand with `chorus check`');
+      own.add('approximated', what, place, why, 'try it once by hand with `chorus check`');
     }
     if (asked.source !== undefined && sourceOf(asked.source, server.address) !== undefined) {
       const why = 'it becomes `source` of the backend, so queries leave from that address too';
@@ -184,7 +202,7 @@ function program(
     if (check.dynamic?.value) {
       const why =
         'the exit codes of dig and its wrapper are no weights: it took some failures for good answers';
-      remarks.add('dropped', 'misc_dynamic', check.dynamic.place, why);
+      own.add('dropped', 'misc_dynamic', check.dynamic.place, why);
     }
     const source = asked.source === undefined ? undefined : sourceOf(asked.source, server.address);
     return {
@@ -194,6 +212,7 @@ function program(
       ...(source !== undefined && { source }),
       old: oldRemoval('MISC_CHECK', timers, asked),
       patience: Math.min(asked.timeout, timers.timeout),
+      remarks: own,
     };
   }
   const command = (line.shell ? ['/bin/sh', '-c', path.value] : line.words).map(word =>
@@ -208,17 +227,17 @@ function program(
     return undefined;
   }
   const shell = line.shell ? ', by /bin/sh because it needs a shell' : '';
-  remarks.add(
+  own.add(
     'kept',
     what,
     check.place,
     `a probe of the kind \`exec\` runs the program${shell}`,
     asked === undefined ? 'if it asks a question of the nameserver, a native probe costs far less' : '',
   );
-  if (check.dynamic?.value) dynamicRemark(remarks, check);
+  if (check.dynamic?.value) dynamicRemark(own, check);
   if (check.user) {
     const why = 'the program runs as the user that Chorus runs as';
-    remarks.add(
+    own.add(
       'dropped',
       `user ${check.user.value}`,
       check.user.place,
@@ -232,6 +251,7 @@ function program(
     timers,
     old: oldRemoval('MISC_CHECK', timers),
     patience: timers.timeout,
+    remarks: own,
   };
 }
 

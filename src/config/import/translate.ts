@@ -7,7 +7,15 @@ import { type Endpoint, formatEndpoint, isIpv6, isWildcard } from '#net/address.
 import { overlaps } from '../cross.ts';
 import { commandLine } from './dig.ts';
 import { type Model, type RealServer, type Scheduler, targetText, type VirtualServer } from './model.ts';
-import { type Asks, type ProbeTimers, probeFor, timersFor, type Wanted } from './probes.ts';
+import {
+  type Asks,
+  type ProbeTimers,
+  plainProbe,
+  probeFor,
+  timersFor,
+  type Wanted,
+  withQuestions,
+} from './probes.ts';
 import type { Place, Problems } from './problems.ts';
 import { alphaRemark, methodRemark, sameTarget } from './read.ts';
 import { type Remark, Remarks } from './remarks.ts';
@@ -52,7 +60,7 @@ export type Translation = {
   readonly api?: Endpoint;
   readonly policy: PolicyName;
   readonly backends: readonly NewBackend[];
-  /** Empty: not probed. */
+  /** At least one. */
   readonly probes: readonly NewProbe[];
   readonly remarks: readonly Remark[];
   readonly removal: readonly Removal[];
@@ -95,7 +103,9 @@ export function translate(
   const listen = listeners(chosen, model, options, remarks);
   const members = merge(parts, remarks).filter(member => canServe(member, listen, remarks));
   const policy = policyOf(parts, remarks);
-  const wanted = new Map(members.map(member => [member, probesOf(member, remarks, problems)]));
+  const checked = members.map(member => ({ member, own: probesOf(member, remarks, problems) }));
+  const ask = withQuestions(checked.flatMap(({ own }) => own));
+  const wanted = new Map(checked.map(({ member, own }) => [member, own.map(ask)]));
   const probes = probesOfPool(members, wanted, options, remarks, first);
   const backends = backendsOf(members, wanted, policy, first, remarks, problems);
   if (policy === 'first-available') sorryLast(parts, backends, listen, remarks);
@@ -441,7 +451,9 @@ function probesOf({ port, seen }: Member, remarks: Remarks, problems: Problems):
       if (!wanted) continue;
       const key = JSON.stringify(wanted.asks);
       const known = found.get(key);
-      if (!known || wanted.old.silent < known.old.silent) found.set(key, wanted);
+      if (known) wanted.remarks.take(known.remarks);
+      const quicker = !known || wanted.old.silent < known.old.silent;
+      found.set(key, quicker ? wanted : { ...known, remarks: wanted.remarks });
     }
   }
   return [...found.values()];
@@ -462,28 +474,17 @@ function probesOfPool(
     (a, b) => b.length - a.length,
   );
   const [commonest] = groups;
-  if (!commonest) {
-    const why = 'no server has a check that can be kept; Chorus asks each for the name servers of the root';
-    remarks.add(
-      'approximated',
-      'no check',
-      first.place,
-      why,
-      '`probe: off` takes all backends for good, as keepalived did',
-    );
-    return [];
-  }
   const probes: NewProbe[] = [];
   for (const group of groups) {
     const { each } = group[0]!;
     if (probes.some(({ asks }) => questionKey(asks) === questionKey(each.asks))) {
-      const why = 'another probe asks the same question';
-      for (const { each: other } of group) remarks.add('kept', nameOf(other), other.check.place, why);
+      for (const { each: other } of group) remarks.take(other.remarks);
       continue;
     }
     const few = group.length < members.length;
     const what = nameOf(each);
-    if (group.length * 2 < members.length && group !== commonest) {
+    // A question may be asked of all; a program that was meant for one server may not be run for others.
+    if (group.length * 2 < members.length && (group !== commonest || each.asks.kind === 'exec')) {
       const why = `all backends of a pool are probed alike, and ${group.length} of ${members.length} servers have this check`;
       for (const { each: other } of group)
         remarks.add('dropped', what, other.check.place, why, 'put them in a pool of their own if it matters');
@@ -498,10 +499,16 @@ function probesOfPool(
       const why = `all backends of a pool are probed alike, and ${group.length} of ${members.length} servers have this check`;
       for (const { each: other } of group) remarks.add('approximated', what, other.check.place, why);
     }
+    for (const { each: other } of group) remarks.take(other.remarks);
     probes.push({ asks: each.asks, timers: timersFor(each, keepTimers) });
     timerRemarks(each, keepTimers, remarks);
   }
-  return probes;
+  if (probes.length > 0) return probes;
+  const why =
+    'no check is left; a probe asks each server for the name servers of the root, and takes REFUSED for a sign of life too';
+  const todo = '`probe: off` takes all backends for good';
+  remarks.add('approximated', 'no check', first.place, why, todo);
+  return [plainProbe];
 }
 
 /** What tells the probes of a pool apart: two that differ in the rest alone would be one. */

@@ -58,11 +58,10 @@ function flow(node: unknown): void {
   if (isMap(node) || isSeq(node)) node.flow = true;
 }
 
-/** The options of a pool for its probes; none where the defaults are meant. */
+/** The option of a pool for its probes. */
 function probeOptions(probes: readonly NewProbe[]): object {
-  const [only] = probes;
-  if (!only) return {};
-  return probes.length === 1 ? { probe: probeOption(only) } : { probes: probes.map(probeOption) };
+  const options = probes.map(probeOption);
+  return options.length === 1 ? { probe: options[0] } : { probes: options };
 }
 
 function probeOption({ asks, timers }: NewProbe): object {
