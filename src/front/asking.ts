@@ -481,7 +481,11 @@ export class Asking {
       table.outcomes(query, outcome.formerr),
       table.outcomes(query, outcome.notimp),
     );
-    if (alike >= 2 && !this.#opinions.spend(now)) {
+    // So is a second one under a zone where nearly all fail.
+    const doubtful =
+      alike === 1 &&
+      this.#zones.doubtful(this.#u8, table.nameAt(query), table.get(query, field.nameLength), now);
+    if ((alike >= 2 || doubtful) && !this.#opinions.spend(now)) {
       this.#counts[count.opinionsSaved]!++;
       return false;
     }

@@ -63,9 +63,8 @@ export class Front {
   readonly #zones: Zones;
   readonly #parts: FrontParts;
   #rates: Rates | undefined;
-  /** Whether a rate is in force; whether zones are watched. */
+  /** Whether a rate is in force. */
   #rated = false;
-  #guarded = true;
   /** One for each packet of a batch. */
   readonly #scans: readonly QueryScan[] = Array.from({ length: maxWarm }, () => new QueryScan());
   readonly #verdicts = new Uint8Array(maxWarm);
@@ -110,7 +109,7 @@ export class Front {
   }
 
   #limit(limits: PlanLimits | undefined): void {
-    this.#guarded = limits?.zones ?? true;
+    this.#zones.on = limits?.zones ?? true;
     if (limits && (limits.perClient > 0 || limits.perNetwork > 0)) {
       const { entropy, rates } = this.#parts;
       this.#rates ??= new Rates(rates ?? Rates.create(entropy.word(), entropy.word()), entropy.int);
@@ -240,9 +239,7 @@ export class Front {
   /** What the guard of zones says of `#query`. */
   #admission(now: number): number {
     const { at, nameLength } = this.#query;
-    return this.#guarded
-      ? this.#zones.admit(this.#u8, at + 12, nameLength, this.#table.count, now)
-      : admission.free;
+    return this.#zones.admit(this.#u8, at + 12, nameLength, this.#table.count, now);
   }
 
   /** Answers `#query`, which is not to be asked because of its zone, with a failure. */

@@ -132,6 +132,21 @@ describe('a zone where all fail', () => {
     assert.equal(scene.asked, 80);
   });
 
+  test('is doubted before it is closed, and one that is well is not', () => {
+    const scene = new Scene();
+    const doubtful = (text: string) => {
+      const name = parseName(text);
+      return scene.zones.doubtful(name, 0, name.length, scene.now);
+    };
+    scene.run(20, 4, i => ({
+      name: `${fresh()}.${i % 4 ? 'sick' : 'well'}.example.`,
+      how: i % 4 ? bad : good,
+    }));
+    assert.equal(scene.closings, 0);
+    assert.deepEqual([doubtful('a.sick.example.'), doubtful('a.well.example.')], [true, false]);
+    assert.equal(doubtful('a.example.'), false);
+  });
+
   test('that is asked little is left to the failure cache', () => {
     const scene = new Scene();
     scene.run(60_000, 0.04, () => ({ name: `${fresh()}.sick.example.`, how: bad }));

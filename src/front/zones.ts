@@ -46,7 +46,9 @@ const watchTime = 10_000;
 const halfLife = 1000;
 /** A count that passes this is halved at once with its counterpart, so that a long good past does not excuse the present. */
 const mostCounted = 1024;
-/** A suffix closes when so many failed … */
+/** A suffix is doubtful when so many failed and hardly any did not; … */
+const failuresToDoubt = 16;
+/** … it closes when so many failed … */
 const failuresToClose = 96;
 /** … and so many for each that did not. */
 const failuresToGood = 8;
@@ -65,12 +67,14 @@ const trickleGap = 100;
 /** And this many a second to all closed suffixes together; those that are answered well do not count. */
 const trickleRate = 200;
 /** Outstanding questions of a suffix of which nothing good is known while backends answer others; … */
-const outstanding = 2048;
+const outstanding = 1024;
+/** … of one that is doubtful; … */
+const outstandingInDoubt = 128;
 /** … of one that is answered; and of any while backends answer nothing, for then the fault is not the suffix's. */
 const outstandingAnswered = 16_384;
 const outstandingInSilence = 32_768;
 /** Backends answer when one did within so many ms. */
-const answersWithin = 250;
+const answersWithin = 500;
 /** Good answers of late that make a suffix an answered one, if no more failed. */
 const goodToBeAnswered = 8;
 /** Good answers that make it well, if so many were good for each that failed: a closed suffix above it does not count then. */
@@ -114,6 +118,8 @@ const fields = 8;
 const state = { watchUntil: 0, answered: 1, trickle: 2, trickleAt: 3 } as const;
 
 export class Zones {
+  /** Whether it guards at all. */
+  on = true;
   readonly #closed: () => void;
   readonly #seed: number;
   readonly #tags = new Int32Array(entries);
@@ -144,6 +150,7 @@ export class Zones {
    * backend (`admission`). `inFlight`: questions of this worker that wait for backends. `now` in ms.
    */
   admit(u8: Uint8Array, at: number, length: number, inFlight: number, now: number): number {
+    if (!this.on) return admission.free;
     if (inFlight >= inFlightToWatch) this.#d[state.watchUntil] = now + watchTime;
     else if (now >= this.#d[state.watchUntil]!) return admission.free;
     const count = this.#suffixes(u8, at, length);
@@ -188,6 +195,24 @@ export class Zones {
     return admission.counted;
   }
 
+  /**
+   * Whether a suffix of the name is closed or likely to be: a failure under it says more of it than of the backend that gave it.
+   * `now` in ms.
+   */
+  doubtful(u8: Uint8Array, at: number, length: number, now: number): boolean {
+    if (!this.on || now >= this.#d[state.watchUntil]!) return false;
+    const f = this.#f;
+    for (let i = this.#suffixes(u8, at, length) - 1; i >= 0; i--) {
+      const suffix = this.#find(i, now);
+      if (suffix < 0) continue;
+      const e = suffix * fields;
+      if (this.#well(e)) return false;
+      if (f[e + field.closed] !== 0) return true;
+      if (this.#doubted(e)) return true;
+    }
+    return false;
+  }
+
   /** What the suffixes have outstanding, added up. For tests. */
   get outstanding(): number {
     let sum = 0;
@@ -197,9 +222,15 @@ export class Zones {
 
   /** Outstanding questions that a suffix may have. */
   #room(e: number, now: number): number {
-    const good = this.#f[e + field.good]!;
     if (now - this.#d[state.answered]! > answersWithin) return outstandingInSilence;
+    if (this.#doubted(e)) return outstandingInDoubt;
+    const good = this.#f[e + field.good]!;
     return good >= goodToBeAnswered && good >= this.#f[e + field.bad]! ? outstandingAnswered : outstanding;
+  }
+
+  #doubted(e: number): boolean {
+    const bad = this.#f[e + field.bad]!;
+    return bad >= failuresToDoubt && bad >= failuresToGood * this.#f[e + field.good]!;
   }
 
   #well(e: number): boolean {
@@ -223,6 +254,7 @@ export class Zones {
     // Silence speaks against the name only where backends answered something else meanwhile.
     if (how === ending.silent) how = this.#d[state.answered]! > begun ? ending.bad : ending.unknown;
     else if (how !== ending.unknown) this.#d[state.answered] = now;
+    if (!this.on && !counted) return;
     if (how === ending.bad) this.#noteFailure(now);
     if (!counted && (now >= this.#d[state.watchUntil]! || how === ending.unknown)) return;
     const count = this.#suffixes(u8, at, length);
