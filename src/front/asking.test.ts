@@ -117,6 +117,18 @@ describe('a backend that fails at a question', () => {
     atRest(it);
   });
 
+  test('with SERVFAIL, while another truncates its answer: nobody is to blame, for nothing was said of the name', () => {
+    const it = world(3);
+    ask(it, 'a.example.');
+    const first = it.lastSent;
+    it.answer(first, { rcode: servfail });
+    it.answer(it.lastSent, { tc: true });
+    assert.equal(it.last.tc, true);
+    assert.equal(blamed(it, first.slot, 'blamedServfail'), 0);
+    assert.equal(it.count('verdictNode'), 0);
+    atRest(it);
+  });
+
   test('is asked no more than the pool’s tries', () => {
     const it = world(6, { tries: 3 });
     ask(it, 'a.example.');
@@ -269,6 +281,30 @@ describe('a backend that is slow', () => {
     assert.equal(blamed(it, first.slot, 'blamedSilent'), 0);
     assert.equal(blamed(it, first.slot, 'unexpected'), 0);
     atRest(it);
+  });
+
+  test('over TCP gets company over UDP; what is truncated there does not go to a TCP client', () => {
+    for (const winner of [0, 1]) {
+      const it = world(2);
+      warm(it);
+      it.ask(query('a.example.', 'A', { id: 1 }), 1, true);
+      it.answer(it.lastSent, { tc: true });
+      const streams = [it.lastSent];
+      it.advance(20);
+      const hedged = it.lastSent;
+      assert.ok(streams[0]!.stream && !hedged.stream && hedged.slot !== streams[0]!.slot);
+      const replies = it.replies.length;
+      it.answer(hedged, { tc: true });
+      assert.equal(it.replies.length, replies, 'it waits for the whole answer');
+      streams.push(it.lastSent);
+      assert.ok(it.lastSent.stream && it.lastSent.slot === hedged.slot);
+      it.answer(streams[winner]!, good('a.example.'));
+      assert.equal(it.replies.length, replies + 1);
+      assert.equal(it.last.answers.length, 1);
+      it.answer(streams[1 - winner]!, good('a.example.'));
+      assert.equal(it.replies.length, replies + 1);
+      atRest(it);
+    }
   });
 
   test('is blamed for being silent when its sibling answered and it does not', () => {

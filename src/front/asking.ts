@@ -337,11 +337,11 @@ export class Asking {
       return;
     }
     if (scan.rcode === rcode.nxdomain) this.#ledger.count(slot, 'nxdomain');
-    this.#settle(query, attempt, now);
     if (scan.truncated) {
-      this.#truncated(query, slot, at, length, now);
+      this.#truncated(query, attempt, at, length, now);
       return;
     }
+    this.#settle(query, attempt, true, now);
     this.#shelf.keep(query, at, length, scan, now);
     this.#delivery.answer(query, at, length, scan.optAt);
     this.end(query, now, ending.good);
@@ -371,8 +371,11 @@ export class Asking {
     attempts.remove(attempt);
   }
 
-  /** A good answer came by `attempt`: whoever failed at the same question is to blame. */
-  #settle(query: number, attempt: number, now: number): void {
+  /**
+   * A good answer came by `attempt`: whoever failed at the same question is to blame. One that is not `whole` was truncated: what says
+   * nothing of the name does not speak against those who said SERVFAIL.
+   */
+  #settle(query: number, attempt: number, whole: boolean, now: number): void {
     const table = this.#table;
     table.setOutcome(query, this.#attempts.get(attempt, attemptField.slot), outcome.open);
     this.#release(query, attempt);
@@ -380,7 +383,7 @@ export class Asking {
     let blamed = false;
     for (let i = 0; i < tries; i++) {
       const became = table.outcomeOf(query, i);
-      if (became === outcome.open) continue;
+      if (became === outcome.open || (became === outcome.servfail && !whole)) continue;
       this.#ledger.blame(table.triedSlot(query, i), blames[became]!, now);
       blamed = true;
     }
@@ -606,18 +609,24 @@ export class Asking {
     return true;
   }
 
-  /** A truncated answer goes to UDP clients as it is; for TCP clients the backend is asked again over TCP. */
-  #truncated(query: number, slot: number, at: number, length: number, now: number): void {
+  /**
+   * A truncated answer goes to UDP clients as it is; for TCP clients its backend is asked again over TCP, while others that were asked
+   * may still answer.
+   */
+  #truncated(query: number, attempt: number, at: number, length: number, now: number): void {
     const table = this.#table;
-    const streaming = (table.get(query, field.marks) & mark.stream) !== 0;
+    const slot = this.#attempts.get(attempt, attemptField.slot);
+    const streaming = this.#attempts.is(attempt, attemptMark.stream);
     const waiting = this.#delivery.truncated(query, at, length, this.#answer.optAt, streaming);
     // A prefetch goes on for those who will ask, where this engine has TCP.
     const prefetching = !streaming && (table.get(query, field.marks) & mark.prefetch) !== 0;
     const channel = waiting > 0 || prefetching ? this.#egress.streamChannel(slot) : -1;
     if (waiting === 0 && channel < 0) {
+      this.#settle(query, attempt, false, now);
       this.end(query, now, ending.good);
       return;
     }
+    this.#release(query, attempt);
     this.#counts[count.overTcp]!++;
     table.set(query, field.marks, table.get(query, field.marks) | mark.stream);
     this.#poolOf(query);
