@@ -21,6 +21,9 @@ const questions = 500;
 /** Faults of a network or of the Internet: no backend is to blame. */
 const everybodys: readonly FaultKind[] = ['uplink', 'zone-fails'];
 
+/** Faults of one backend that others can make good. */
+const ownFaults = faultKinds.filter(kind => !everybodys.includes(kind) && kind !== 'lies');
+
 /** The random scenario of this seed. */
 export function randomScenario(seed: number): Scenario {
   const chance = new Chance(seed, 0);
@@ -102,6 +105,52 @@ export function randomScenario(seed: number): Scenario {
         },
   };
   return scenario(change, calm);
+}
+
+/** A farm at random in which one backend has one fault after the other and all else is well, with the rules that are the default. */
+export function oneIsFaulty(seed: number): Scenario {
+  const chance = new Chance(seed, 0);
+  const rate = chance.one([20, 200, 1000, 3000]);
+  const duration = Math.min(6000, Math.max(1000, (2 * questions * 1000) / rate));
+  const backends = 2 + chance.below(5);
+  const sick = chance.below(backends);
+  const rare = (most: number) => (chance.happens(0.5) ? 0 : chance.between(0, most));
+  // Without a cache nothing remembers that a name is bogus: a popular one is asked so often that its zone counts as failing.
+  const cached = chance.happens(0.5);
+  const faults: Fault[] = [];
+  for (let i = 0, from = chance.between(0, duration / 2); i < 3 && from < duration; i++) {
+    const kind = chance.one(ownFaults);
+    const until = chance.happens(0.4) ? duration * 10 : from + chance.between(50, duration);
+    const share = chance.happens(0.5) ? 1 : chance.between(0.05, 1);
+    faults.push({ kind, backend: sick, from, until, share, ms: chance.between(1, 3000) });
+    from = until + chance.between(0, 500);
+  }
+  return scenario({
+    name: 'one-is-faulty',
+    duration,
+    workers: chance.one([1, 1, 2]),
+    backends,
+    pool: { policy: chance.one(policyNames), hedge: defaultHedge },
+    cache: cached ? {} : null,
+    clients: {
+      rate,
+      names: chance.happens(0.6) ? 'unique' : 1000,
+      cd: chance.happens(0.5) ? 0 : 0.05,
+      tcp: chance.happens(0.5) ? 0 : 0.1,
+    },
+    mix: {
+      nxdomain: rare(0.1),
+      nodata: rare(0.05),
+      large: rare(0.05),
+      ...(cached && { bogus: rare(0.01), bogusTold: rare(0.01) }),
+    },
+    backend: {
+      way: chance.one([0.05, 0.3, 2, 20]),
+      known: chance.one([1, 0.9, 0.5]),
+    },
+    network: { loss: 0, doubled: chance.happens(0.5) ? 0 : 0.01, held: 0, late: 0 },
+    faults,
+  });
 }
 
 function hedgeOf(chance: Chance): PlanHedge | null {

@@ -8,7 +8,7 @@
  */
 import { parseArgs } from 'node:util';
 import { simulate } from './farm.ts';
-import { randomScenario } from './random.ts';
+import { oneIsFaulty, randomScenario } from './random.ts';
 import { scenarios } from './scenarios.ts';
 
 const { values } = parseArgs({
@@ -19,17 +19,21 @@ const { values } = parseArgs({
   },
 });
 const { scenario: name, trace } = values;
+const random = new Map([
+  ['random', randomScenario],
+  ['one-is-faulty', oneIsFaulty],
+]);
 const [first = 1, last = first] = values.seed.split('..').map(Number);
 
-if (name === undefined || (name !== 'random' && !scenarios.has(name))) {
-  console.log(['random', ...scenarios.keys()].join('\n'));
+if (name === undefined || !(random.has(name) || scenarios.has(name))) {
+  console.log([...random.keys(), ...scenarios.keys()].join('\n'));
   process.exitCode = name === undefined ? 0 : 64;
 } else {
   const started = performance.now();
   let broken = 0;
   let events = 0;
   for (let seed = first; seed <= last; seed++) {
-    const scenario = scenarios.get(name) ?? randomScenario(seed);
+    const scenario = scenarios.get(name) ?? random.get(name)!(seed);
     if (trace) console.log(JSON.stringify(scenario));
     const report = simulate(scenario, seed, trace ? line => console.log(line) : null);
     events += report.events;

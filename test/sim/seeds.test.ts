@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { simulate } from './farm.ts';
-import { randomScenario } from './random.ts';
+import { oneIsFaulty, randomScenario } from './random.ts';
 import { replay } from './replay.ts';
 
 const seeds = 2000;
@@ -17,6 +17,24 @@ for (let first = 1; first <= seeds; first += atOnce) {
       assert.deepEqual(report.violations, [], replay('random', seed));
     }
     assert.ok(questions > atOnce * 100, `${questions} questions: too few to show anything`);
+  });
+}
+
+const faulty = 1000;
+
+for (let first = 1; first <= faulty; first += atOnce) {
+  test(`no client sees that one is faulty in farms ${first} to ${first + atOnce - 1}, and nobody else is blamed`, () => {
+    for (let seed = first; seed < first + atOnce; seed++) {
+      const scenario = oneIsFaulty(seed);
+      const report = simulate(scenario, seed);
+      const sick = scenario.faults[0]!.backend;
+      const wronged = report.changes.filter(({ slot, to }) => to === 'down' && slot !== sick);
+      assert.deepEqual(
+        [report.violations, report.failures, report.retransmitted, wronged],
+        [[], [], 0, []],
+        replay('one-is-faulty', seed),
+      );
+    }
   });
 }
 
