@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { randomInt } from 'node:crypto';
 import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
-import { after, describe, test } from 'node:test';
+import { describe, test } from 'node:test';
 import { batchUnavailable } from '#net/libc.ts';
 import { types } from '#wire/types.ts';
 import { systemClock } from './clock.ts';
@@ -36,7 +36,7 @@ function targetAt(address: string, port: number, source?: string): HealthTarget 
 
 /** Probes until `wanted` holds of the events; gives them. Fails after ten seconds. */
 async function watch(
-  datagrams: Exchanger,
+  make: () => Exchanger,
   target: HealthTarget,
   wanted: (events: readonly HealthEvent[], health: Health) => boolean,
 ) {
@@ -44,7 +44,7 @@ async function watch(
   const health = new Health({
     clock: systemClock,
     random: bound => randomInt(bound),
-    datagrams,
+    datagrams: make(),
     setState: () => {},
     onChange: event => events.push(event),
   });
@@ -58,15 +58,12 @@ async function watch(
   return { events, report };
 }
 
-const libc = batchUnavailable() === null ? new LibcDatagrams(systemClock, bound => randomInt(bound)) : null;
-after(() => libc?.stop());
-
 /** The same of both ways to send. */
-function contract(datagrams: Exchanger) {
+function contract(make: () => Exchanger) {
   for (const address of ['127.0.0.1', '::1']) {
     test(`a real server on ${address} comes up; probes come from one source port after another`, async () => {
       const server = await serve(address);
-      const { events } = await watch(datagrams, targetAt(address, server.port), () => server.ports.size >= 3);
+      const { events } = await watch(make, targetAt(address, server.port), () => server.ports.size >= 3);
       server.close();
       assert.equal(events[0]?.to, 'up');
     });
@@ -75,7 +72,7 @@ function contract(datagrams: Exchanger) {
   test('a port where nobody listens is refused, and the reason says so', async () => {
     const server = await serve('127.0.0.1');
     server.close();
-    const { events } = await watch(datagrams, targetAt('127.0.0.1', server.port), seen =>
+    const { events } = await watch(make, targetAt('127.0.0.1', server.port), seen =>
       seen.some(({ to }) => to === 'down'),
     );
     assert.match(
@@ -86,18 +83,20 @@ function contract(datagrams: Exchanger) {
 
   test('probes come from the source address that is set', async () => {
     const server = await serve('127.0.0.1');
-    await watch(datagrams, targetAt('127.0.0.1', server.port, '127.0.0.9'), () => server.sources.size > 0);
+    await watch(make, targetAt('127.0.0.1', server.port, '127.0.0.9'), () => server.sources.size > 0);
     server.close();
     assert.deepEqual([...server.sources], ['127.0.0.9']);
   });
 
   test('a source address that the machine has not is a failure in words', async () => {
-    const { events } = await watch(datagrams, targetAt('127.0.0.1', 9, '192.0.2.1'), seen =>
+    const { events } = await watch(make, targetAt('127.0.0.1', 9, '192.0.2.1'), seen =>
       seen.some(({ to }) => to === 'down'),
     );
     assert.match(events.at(-1)?.reason ?? '', /the source address is not on this machine/);
   });
 }
 
-describe('by Node', () => contract(systemDatagrams));
-describe('by libc', { skip: libc === null }, () => contract(libc ?? systemDatagrams));
+describe('by Node', () => contract(() => systemDatagrams));
+describe('by libc', { skip: batchUnavailable() ?? false }, () =>
+  contract(() => new LibcDatagrams(systemClock, bound => randomInt(bound))),
+);

@@ -21,4 +21,6 @@ export type Hearing = {
 export interface Exchanger {
   /** Sends `bytes`; gives the function that closes the exchange. Never throws: trouble comes through `failed`, later. */
   exchange(to: Destination, bytes: Uint8Array, hearing: Hearing): () => void;
+  /** Closes whatever is still open for use later. */
+  stop?(): void;
 }

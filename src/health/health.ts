@@ -164,7 +164,7 @@ type PoolKnown = {
 /** ms between two looks at live traffic. */
 const lookEvery = 50;
 /** Every so many looks latencies are compared, and weights set. */
-const paceEvery = 20;
+const paceEvery = 5;
 const weighEvery = 4;
 /** ms without a query after which a backend has no live traffic. */
 const quietAfter = 60_000;
@@ -286,6 +286,7 @@ export class Health {
   stop(): void {
     for (const known of this.#known.values()) this.#untrack(known, known.tracks);
     this.#prober.stop();
+    this.#options.datagrams.stop?.();
     this.#unwait?.();
     this.#unwait = null;
   }

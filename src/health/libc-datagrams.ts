@@ -66,6 +66,7 @@ export class LibcDatagrams implements Exchanger {
   readonly #sockaddr = largestDatagram + 1 + eventsAtOnce * 16;
   /** Descriptors with news: who hears it may send, and so use the memory of the events again. */
   readonly #ready = new Int32Array(eventsAtOnce);
+  #stopped = false;
   #pause = 0;
   #unwait: (() => void) | null = null;
   #unsweep: (() => void) | null = null;
@@ -80,8 +81,10 @@ export class LibcDatagrams implements Exchanger {
     if (this.#epoll < 0) throw new Error(`epoll_create1: ${this.#libc.strerror(this.#libc.errno())}`);
   }
 
-  /** Closes everything; nothing more is heard. */
+  /** Closes everything, for good; nothing more is heard. */
   stop(): void {
+    if (this.#stopped) return;
+    this.#stopped = true;
     this.#unwait?.();
     this.#unsweep?.();
     this.#unwait = this.#unsweep = null;
@@ -92,6 +95,8 @@ export class LibcDatagrams implements Exchanger {
   }
 
   exchange(to: Destination, bytes: Uint8Array, hearing: Hearing): () => void {
+    // The number of the epoll instance may be somebody else's by now.
+    if (this.#stopped) return () => {};
     const kept = this.#again(to, bytes) ?? this.#begin(to, bytes);
     if (typeof kept === 'number') {
       let wanted = true;
@@ -185,7 +190,8 @@ export class LibcDatagrams implements Exchanger {
   }
 
   #close(kept: Kept): void {
-    this.#open.delete(kept.fd);
+    // After the end the number may be somebody else's.
+    if (!this.#open.delete(kept.fd)) return;
     if (this.#idle.get(kept.to) === kept) this.#idle.delete(kept.to);
     this.#libc.close(kept.fd);
   }

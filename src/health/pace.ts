@@ -5,16 +5,16 @@
  */
 import { latencyBound, latencyBuckets } from '#balance/board.ts';
 
-/** Factor by which a sample fades with each new one: about the last four count. */
-const fade = 0.75;
-/** Fewest answers in a faded sample. */
-const fewest = 20;
+/** Factor by which a sample fades with each new one: about those of the last four seconds count. */
+const fade = 0.93;
+/** Fewest answers in a faded sample: half of so many are not slow by chance, where one in fifty is. */
+const fewest = 12;
 /** A median so many times the siblings' is not slow yet, nor is one that is longer by less than so many ms. */
 const tolerated = 3;
 const toleratedMs = 10;
 /** The least share of the weight that is left, and the growth of the share from one look to the next. */
 const leastShare = 0.02;
-const growth = 1.25;
+const growth = 1.06;
 
 /** What slowness leaves a backend. */
 export type Pace = {
@@ -42,7 +42,7 @@ export class Paces {
     this.#runners = Array.from({ length: size }, () => new Runner());
   }
 
-  /** Takes in the cumulative latency histogram of a backend (balance/board.ts), about once a second. */
+  /** Takes in the cumulative latency histogram of a backend (balance/board.ts), four times a second. */
   observe(index: number, histogram: Float64Array): void {
     const runner = this.#runners[index]!;
     let sum = 0;

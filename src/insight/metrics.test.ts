@@ -100,6 +100,9 @@ test('counters are summed over the workers', () => {
   assert.equal(of('chorus_backend_state', { backend: 'nika', state: 'up' }), 0);
   assert.equal(of('chorus_backend_serving', { backend: 'nika' }), 0);
   assert.equal(of('chorus_backend_weight', { backend: 'kai' }), 2);
+  assert.equal(of('chorus_backend_evidence_total', { backend: 'kai', kind: 'failing' }), 2);
+  assert.equal(of('chorus_probe_runs_total', { backend: 'kai', probe: 'NS . udp', outcome: 'good' }), 7);
+  assert.equal(of('chorus_pool_everybody_fails', { pool: 'default' }), 0);
   assert.equal(of('chorus_listener_kernel_drops_total', { listener: '[::1]:53' }), 5);
   assert.equal(of('chorus_listener_receive_buffer_bytes', { listener: '[::1]:53' }), 12_288);
   assert.equal(of('chorus_config_last_reload_applied', {}), 0);
