@@ -84,7 +84,7 @@ export class Cache {
   readonly seed: number;
   /** Set by a hit: where the OPT record begins in the reply, 0: none. */
   hitOpt = 0;
-  /** Set by a hit: the name is popular and its time nearly over; the caller should ask anew. Given once in a while. */
+  /** Set by a hit: the caller should ask anew. The name is popular and its time nearly over (given once in a while), or a failure of it is. */
   hitPrefetch = false;
   /** Set by `storeFailure` when it keeps something: failures of the question in a row, this one included. */
   failuresInRow = 0;
@@ -219,6 +219,7 @@ export class Cache {
    * - An answer in its time: TTLs counted down.
    * - Else, while a failure of the question is kept: an answer that may stand in (`hitStale`, its TTLs those of the rules),
    *   or without one that failure (`hitFailure`). The question need not be asked again yet.
+   * - Else, soon after a failure: an answer that may stand in, with `hitPrefetch`: nobody should wait for what will likely fail again.
    */
   lookup(u8: Uint8Array, i32: Int32Array, query: QueryScan, now: number, to: number, room: number): number {
     return this.#look(u8, i32, query, now, to, room, false);
@@ -280,6 +281,7 @@ export class Cache {
     let failurePlace = 0;
     let old = 0;
     let oldPlace = 0;
+    let justFailed = false;
     for (let s = at + page.slots; s < end; s += slotBytes) {
       if (words[s >> 2] !== hash) continue;
       const place = this.#u16[(s + inSlot.place) >> 1]!;
@@ -290,7 +292,10 @@ export class Cache {
       const ttl = words[(e + entry.ttl) >> 2]!;
       if (age < 0) continue;
       if (mine[s + inSlot.failures] !== 0) {
-        if (age >= ttl) continue;
+        if (age >= ttl) {
+          justFailed ||= age - ttl < recheck;
+          continue;
+        }
         failure = s;
         failurePlace = place;
       } else if (age < ttl) {
@@ -312,7 +317,8 @@ export class Cache {
     }
     if (failure !== 0) this.#used(failure);
     this.hitPrefetch = false;
-    if (old !== 0 && (stale || failure !== 0)) {
+    if (old !== 0 && (stale || failure !== 0 || justFailed)) {
+      this.hitPrefetch = !stale && failure === 0;
       this.hitFailure = false;
       this.hitStale = true;
       this.#used(old);

@@ -102,7 +102,11 @@ describe('a failure', () => {
     store(cache, { name }, 0, 60);
     assert.equal(storeFailure(cache, { name }, 60), 30);
     assert.equal(told(cache, { name }, 89), 'stale 192.0.2.1 30');
-    assert.equal(told(cache, { name }, 90), 'nothing', 'time to ask again');
+    assert.equal(cache.hitPrefetch, false);
+    assert.equal(told(cache, { name }, 90), 'stale 192.0.2.1 30');
+    assert.equal(cache.hitPrefetch, true, 'time to ask again, while nobody waits');
+    assert.equal(told(cache, { name }, 119), 'stale 192.0.2.1 30');
+    assert.equal(told(cache, { name }, 120), 'nothing', 'the failure is old');
     assert.equal(storeFailure(cache, { name }, 90), 30);
     assert.equal(storeFailure(cache, { name }, 120), 30);
     assert.equal(storeFailure(cache, { name }, 150), 40);
@@ -317,7 +321,8 @@ function expected({ answer, failure }: Kept, now: number, stale: boolean, staleF
   if (answer) {
     const left = answer.at + answer.ttl - now;
     if (left > 0) return `fresh ${answer.mark} ${left}`;
-    if (left > -staleFor && (stale || failing)) return `stale ${answer.mark} 30`;
+    const failed = failure !== undefined && now < failure.at + failure.ttl + 30;
+    if (left > -staleFor && (stale || failed)) return `stale ${answer.mark} 30`;
   }
   return failing && !stale ? 'failure' : 'nothing';
 }
