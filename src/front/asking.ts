@@ -24,7 +24,7 @@ import { Pool } from './pool.ts';
 import type { Arena, Egress } from './ports.ts';
 import type { Replies } from './replies.ts';
 import { Shelf } from './shelf.ts';
-import { ending, type Zones } from './zones.ts';
+import { ending, kindOf, type Zones } from './zones.ts';
 
 const count = frontCounters.at;
 /** Messages that one question may cost in all, over UDP and TCP, network errors included. */
@@ -317,7 +317,8 @@ export class Asking {
     if (failed !== outcome.open) this.#ledger.note(slot, troubles[failed]!);
     if (marks & mark.pass) {
       this.#delivery.asItIs(query, at, length);
-      this.end(query, now, failed === outcome.open ? ending.good : ending.bad);
+      const bad = failed === outcome.servfail ? ending.bad : ending.unknown;
+      this.end(query, now, failed === outcome.open ? ending.good : bad);
       return;
     }
     if (marks & mark.diagnosis) {
@@ -405,6 +406,7 @@ export class Asking {
         this.#u8,
         table.nameAt(query),
         table.get(query, field.nameLength),
+        this.#kindOf(query),
         (marks & mark.counted) !== 0,
         how,
         table.begun[query]!,
@@ -487,7 +489,13 @@ export class Asking {
     // So is a second one under a zone where nearly all fail.
     const doubtful =
       alike === 1 &&
-      this.#zones.doubtful(this.#u8, table.nameAt(query), table.get(query, field.nameLength), now);
+      this.#zones.doubtful(
+        this.#u8,
+        table.nameAt(query),
+        table.get(query, field.nameLength),
+        this.#kindOf(query),
+        now,
+      );
     if ((alike >= 2 || doubtful) && !this.#opinions.spend(now)) {
       this.#counts[count.opinionsSaved]!++;
       return false;
@@ -588,12 +596,16 @@ export class Asking {
     const table = this.#table;
     const tries = table.get(query, field.triedCount);
     if (tries === 0) return ending.unknown;
-    let silent = true;
-    for (let i = 0; i < tries; i++) {
-      const became = table.outcomeOf(query, i);
-      if (became !== outcome.open && became !== outcome.network) silent = false;
-    }
-    return silent ? ending.silent : again ? ending.badAgain : ending.bad;
+    if (table.outcomes(query, outcome.servfail) > 0) return again ? ending.badAgain : ending.bad;
+    const silent = table.outcomes(query, outcome.open) + table.outcomes(query, outcome.network);
+    return silent === tries ? ending.silent : ending.unknown;
+  }
+
+  /** How the guard of zones sees the question. */
+  #kindOf(query: number): number {
+    const table = this.#table;
+    const passed = (table.get(query, field.marks) & mark.pass) !== 0;
+    return kindOf(table.get(query, field.type), table.get(query, field.class), passed);
   }
 
   /** Gives all who wait a stale answer, counted by `counter`; false when there is none. */

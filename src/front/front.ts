@@ -19,7 +19,7 @@ import { type Arena, type Egress, origin, transport } from './ports.ts';
 import { Rates, rate } from './rates.ts';
 import { nsidRoom, Replies, unbounded } from './replies.ts';
 import { shelfBytes } from './shelf.ts';
-import { admission, ending, Zones } from './zones.ts';
+import { admission, ending, kindOf, Zones } from './zones.ts';
 
 /** What a front is made of. `worker` is its row on the board. */
 export type FrontParts = {
@@ -224,22 +224,30 @@ export class Front {
       if (this.#wait(twin, from, tcp, now)) this.#counts[count.joined]!++;
       return;
     }
-    const said = this.#admission(now);
+    const said = this.#admission(false, now);
     if (said >= admission.failing) {
       if (this.#keeping && this.#fromStale(count.staleZone, from, tcp, now)) return;
       this.#turnAway(said, from);
       return;
     }
-    const entry = this.#admit(said, from, tcp, now);
+    const entry = this.#admit(said === admission.counted ? mark.counted : 0, from, tcp, now);
     if (entry === 0) return;
     this.#table.offer(entry, query.hash);
     this.#asking.ask(entry, now);
   }
 
   /** What the guard of zones says of `#query`. */
-  #admission(now: number): number {
-    const { at, nameLength } = this.#query;
-    return this.#zones.admit(this.#u8, at + 12, nameLength, this.#table.count, now);
+  #admission(passed: boolean, now: number): number {
+    const { at, nameLength, type } = this.#query;
+    const kind = kindOf(type, this.#query.class, passed);
+    return this.#zones.admit(this.#u8, at + 12, nameLength, kind, this.#table.count, now);
+  }
+
+  /** `#query`, which the guard has counted, was not asked after all. */
+  #notAsked(passed: boolean, now: number): void {
+    const { at, nameLength, type } = this.#query;
+    const kind = kindOf(type, this.#query.class, passed);
+    this.#zones.ended(this.#u8, at + 12, nameLength, kind, true, ending.unknown, now, now);
   }
 
   /** Answers `#query`, which is not to be asked because of its zone, with a failure. */
@@ -316,13 +324,12 @@ export class Front {
   /** Asks a popular question anew, for nobody yet. */
   #prefetch(from: number, now: number): void {
     if (this.#twin() !== 0) return;
-    const said = this.#admission(now);
+    const said = this.#admission(false, now);
     if (said >= admission.failing) return;
     this.#asking.asked.client(from);
-    const entry = this.#enter(said, now);
+    const entry = this.#enter(mark.prefetch | (said === admission.counted ? mark.counted : 0), now);
     if (entry === 0) return;
     this.#counts[count.prefetches]!++;
-    this.#table.set(entry, field.marks, this.#table.get(entry, field.marks) | mark.prefetch);
     this.#table.offer(entry, this.#query.hash);
     this.#asking.ask(entry, now);
   }
@@ -358,18 +365,16 @@ export class Front {
     return true;
   }
 
-  /** Enters `#query`, of which the guard of zones has said `said`, without a client; 0 when the table is full. */
-  #enter(said: number, now: number): number {
+  /** Enters `#query` with `marks`, without a client; 0 when the table is full. */
+  #enter(marks: number, now: number): number {
     const table = this.#table;
     const query = this.#query;
     const entry = table.take();
     if (entry === 0) {
-      if (said === admission.counted) {
-        this.#zones.ended(this.#u8, query.at + 12, query.nameLength, true, ending.unknown, now, now);
-      }
+      if ((marks & mark.counted) !== 0) this.#notAsked((marks & mark.pass) !== 0, now);
       return 0;
     }
-    if (said === admission.counted) table.set(entry, field.marks, mark.counted);
+    table.set(entry, field.marks, marks);
     table.set(entry, field.opcode, query.opcode);
     table.set(entry, field.type, query.type);
     table.set(entry, field.class, query.class);
@@ -385,10 +390,10 @@ export class Front {
     return entry;
   }
 
-  /** Enters `#query` with its client; answers it with a failure and gives 0 when a table is full. */
-  #admit(said: number, from: number, tcp: boolean, now: number): number {
+  /** Enters `#query` with `marks` and its client; answers it with a failure and gives 0 when a table is full. */
+  #admit(marks: number, from: number, tcp: boolean, now: number): number {
     if (this.#table.full && this.#makeRoom(true, 0, from, now)) this.#counts[count.shedInFlight]!++;
-    const entry = this.#enter(said, now);
+    const entry = this.#enter(marks, now);
     if (entry === 0) {
       this.#counts[count.fullInFlight]!++;
       this.#replies.refuse(this.#query, from, rcode.servfail, extendedError.other);
@@ -488,7 +493,7 @@ export class Front {
       return;
     }
     const asks = query.opcode === 0 && query.nameLength > 0 && !transfer;
-    const said = asks ? this.#admission(now) : admission.free;
+    const said = asks ? this.#admission(true, now) : admission.free;
     if (said >= admission.failing) {
       this.#turnAway(said, from);
       return;
@@ -499,8 +504,7 @@ export class Front {
       if (slot < 0) {
         const ede = tries === 0 ? extendedError.noReachableAuthority : extendedError.networkError;
         this.#replies.refuse(query, from, rcode.servfail, ede);
-        if (said === admission.counted)
-          this.#zones.ended(this.#u8, nameAt, nameLength, true, ending.unknown, now, now);
+        if (said === admission.counted) this.#notAsked(true, now);
         return;
       }
       if (!transfer) found = this.#asking.findPass(slot, tcp);
@@ -509,12 +513,11 @@ export class Front {
         return;
       }
     }
-    const entry = this.#admit(said, from, tcp, now);
+    const marks = mark.pass | (tcp ? mark.stream : 0) | (said === admission.counted ? mark.counted : 0);
+    const entry = this.#admit(marks, from, tcp, now);
     if (entry === 0) return;
     this.#counts[count.passed]!++;
     const table = this.#table;
-    const marks = table.get(entry, field.marks) | mark.pass | (tcp ? mark.stream : 0);
-    table.set(entry, field.marks, marks);
     table.set(entry, field.length, query.length);
     table.set(entry, field.digest, this.#digest);
     table.offer(entry, query.hash);

@@ -3,14 +3,20 @@ import { describe, test } from 'node:test';
 import fc from 'fast-check';
 import { seeded } from '#test/sim/world.ts';
 import { parseName } from '#wire/name.ts';
-import { admission, ending, Zones } from './zones.ts';
+import { admission, ending, kindOf, Zones } from './zones.ts';
 
 const { good, bad, badAgain, silent } = ending;
 
-type Question = { readonly name: string; readonly how: number; readonly latency?: number };
+type Question = {
+  readonly name: string;
+  readonly how: number;
+  readonly latency?: number;
+  readonly kind?: number;
+};
 type Waiting = {
   readonly name: Uint8Array;
   readonly how: number;
+  readonly kind: number;
   readonly counted: boolean;
   readonly begun: number;
 };
@@ -27,9 +33,9 @@ class Scene {
   readonly #ends = new Map<number, Waiting[]>();
 
   /** Whether it goes to a backend. */
-  ask({ name, how, latency = 2 }: Question): boolean {
+  ask({ name, how, latency = 2, kind = 0 }: Question): boolean {
     const wire = parseName(name);
-    const said = this.zones.admit(wire, 0, wire.length, this.inFlight, this.now);
+    const said = this.zones.admit(wire, 0, wire.length, kind, this.inFlight, this.now);
     if (said === admission.failing) this.failing++;
     else if (said === admission.crowded) this.crowded++;
     else {
@@ -37,7 +43,7 @@ class Scene {
       this.inFlight++;
       const due = this.now + latency;
       const list = this.#ends.get(due) ?? [];
-      list.push({ name: wire, how, counted: said === admission.counted, begun: this.now });
+      list.push({ name: wire, how, kind, counted: said === admission.counted, begun: this.now });
       this.#ends.set(due, list);
       return true;
     }
@@ -47,9 +53,9 @@ class Scene {
   /** A millisecond goes by. */
   tick(): void {
     this.now++;
-    for (const { name, how, counted, begun } of this.#ends.get(this.now) ?? []) {
+    for (const { name, how, kind, counted, begun } of this.#ends.get(this.now) ?? []) {
       this.inFlight--;
-      this.zones.ended(name, 0, name.length, counted, how, begun, this.now);
+      this.zones.ended(name, 0, name.length, kind, counted, how, begun, this.now);
     }
     this.#ends.delete(this.now);
   }
@@ -136,7 +142,7 @@ describe('a zone where all fail', () => {
     const scene = new Scene();
     const doubtful = (text: string) => {
       const name = parseName(text);
-      return scene.zones.doubtful(name, 0, name.length, scene.now);
+      return scene.zones.doubtful(name, 0, name.length, 0, scene.now);
     };
     scene.run(20, 4, i => ({
       name: `${fresh()}.${i % 4 ? 'sick' : 'well'}.example.`,
@@ -289,6 +295,35 @@ describe('a healthy zone', () => {
     }));
     assert.equal(scene.crowded, 0);
   });
+});
+
+test('kinds of questions are judged apart', () => {
+  assert.deepEqual(
+    [
+      kindOf(1, 1, false),
+      kindOf(28, 1, false),
+      kindOf(15, 1, false),
+      kindOf(1, 3, false),
+      kindOf(1, 1, true),
+    ],
+    [0, 0, 1, 2, 2],
+  );
+  assert.deepEqual(
+    [0, 41, 128, 252, 255, 256].map(type => kindOf(type, 1, false)),
+    [2, 2, 2, 2, 2, 1],
+  );
+  for (const [flood, other] of [
+    [1, 0],
+    [2, 0],
+    [0, 1],
+    [2, 1],
+  ] as const) {
+    const scene = new Scene();
+    scene.run(1000, 10, () => ({ name: `${fresh()}.example.net.`, how: bad, kind: flood }));
+    scene.reset();
+    scene.run(100, 10, () => ({ name: `${fresh()}.example.net.`, how: good, kind: other }));
+    assert.equal(scene.failing, 0);
+  }
 });
 
 test('floods of many zones share one trickle, and each still hears when it is well', () => {

@@ -5,6 +5,9 @@
  * carries the trouble closes, never the root or a top-level domain. A suffix that does not fail is bounded too, by how many
  * questions it may have outstanding, wide enough that only a flood meets it.
  *
+ * Questions of different kinds (`kindOf`) are judged apart: names and types that a zone's servers do not answer are easily found, and
+ * who asks them must not close the zone for those who look for addresses.
+ *
  * While a worker is calm (few failures, few questions in flight) nothing can be in trouble, and the guard looks at nothing.
  * When it looks, a question costs a few entries of a table of a fixed size. Time and seeds are given; no I/O.
  */
@@ -26,7 +29,7 @@ export const admission = {
 export const ending = {
   /** A backend answered; NXDOMAIN is an answer. */
   good: 0,
-  /** All that were asked failed. */
+  /** All that were asked failed, with SERVFAIL. A refusal is cheap, and often the question's own fault: nothing is learnt of it. */
   bad: 1,
   /** As `bad`, of a question whose failure was known before: the failure cache bounds those. */
   badAgain: 2,
@@ -35,6 +38,17 @@ export const ending = {
   /** Nothing was learnt. */
   unknown: 4,
 } as const;
+
+const typeA = 1;
+const typeOpt = 41;
+const typeAaaa = 28;
+
+/** The kind of a question: for an address; for other data; and whatever is odd, or passed on as it is. */
+export function kindOf(type: number, klass: number, passed: boolean): number {
+  // Types for questions only: RFC 6895 3.1.
+  if (passed || klass !== 1 || type === 0 || type === typeOpt || (type >= 128 && type <= 255)) return 2;
+  return type === typeA || type === typeAaaa ? 0 : 1;
+}
 
 /** Failures within about two seconds that make the guard look. */
 const failuresToWatch = 32;
@@ -147,13 +161,13 @@ export class Zones {
 
   /**
    * Whether the question for the wire name of `length` bytes at `at`, which the cache could not answer, may be asked of a
-   * backend (`admission`). `inFlight`: questions of this worker that wait for backends. `now` in ms.
+   * backend (`admission`). `kind`: that of `kindOf`. `inFlight`: questions of this worker that wait for backends. `now` in ms.
    */
-  admit(u8: Uint8Array, at: number, length: number, inFlight: number, now: number): number {
+  admit(u8: Uint8Array, at: number, length: number, kind: number, inFlight: number, now: number): number {
     if (!this.on) return admission.free;
     if (inFlight >= inFlightToWatch) this.#d[state.watchUntil] = now + watchTime;
     else if (now >= this.#d[state.watchUntil]!) return admission.free;
-    const count = this.#suffixes(u8, at, length);
+    const count = this.#suffixes(u8, at, length, kind);
     const f = this.#f;
     let closed = 0;
     let well = false;
@@ -199,10 +213,10 @@ export class Zones {
    * Whether a suffix of the name is closed or likely to be: a failure under it says more of it than of the backend that gave it.
    * `now` in ms.
    */
-  doubtful(u8: Uint8Array, at: number, length: number, now: number): boolean {
+  doubtful(u8: Uint8Array, at: number, length: number, kind: number, now: number): boolean {
     if (!this.on || now >= this.#d[state.watchUntil]!) return false;
     const f = this.#f;
-    for (let i = this.#suffixes(u8, at, length) - 1; i >= 0; i--) {
+    for (let i = this.#suffixes(u8, at, length, kind) - 1; i >= 0; i--) {
       const suffix = this.#find(i, now);
       if (suffix < 0) continue;
       const e = suffix * fields;
@@ -246,6 +260,7 @@ export class Zones {
     u8: Uint8Array,
     at: number,
     length: number,
+    kind: number,
     counted: boolean,
     how: number,
     begun: number,
@@ -257,7 +272,7 @@ export class Zones {
     if (!this.on && !counted) return;
     if (how === ending.bad) this.#noteFailure(now);
     if (!counted && (now >= this.#d[state.watchUntil]! || how === ending.unknown)) return;
-    const count = this.#suffixes(u8, at, length);
+    const count = this.#suffixes(u8, at, length, kind);
     const f = this.#f;
     // What a suffix that is closed, or well, hears is not told to those above it: they are judged by the rest.
     let told = how !== ending.unknown;
@@ -441,13 +456,13 @@ export class Zones {
    * Notes the suffixes of a name that are judged, from the shortest; gives how many. The name itself is one only where it is
    * the shortest suffix that may be a zone: a name that fails alone is the failure cache's.
    */
-  #suffixes(u8: Uint8Array, at: number, length: number): number {
+  #suffixes(u8: Uint8Array, at: number, length: number, kind: number): number {
     const starts = this.#starts;
     let labels = 0;
     for (let p = at; p < at + length && u8[p] !== 0; p += u8[p]! + 1) starts[labels++] = p - at;
     const first = shortest(u8, at, starts, labels);
-    let hash = this.#seed;
-    let tag = ~this.#seed;
+    let hash = this.#seed ^ kind;
+    let tag = ~this.#seed ^ Math.imul(kind, 0x9e3779b1);
     let count = 0;
     for (let level = 1; level <= labels && level <= deepestLevel; level++) {
       if (level === labels && level > first) break;
