@@ -183,6 +183,9 @@ function programShare({ target, tracks }: Known): number {
 
 const keyOf = (target: HealthTarget) => `${target.pool}/${target.name}`;
 
+/** What a finding is about: a share of failures that crosses one half is no new matter. */
+const matterOf = ({ kind }: Finding) => (kind === 'failing' ? 'sporadic' : kind);
+
 /** Everything about how a backend is reached that makes evidence about it worthless when it changes. */
 const placeOf = ({ address, port, source, probes }: HealthTarget) =>
   JSON.stringify([address, port, source ?? null, probes.length === 0]);
@@ -474,8 +477,8 @@ export class Health {
       mayFall = out < mostOut(inUse.length, rules.evidence.evictAtMost);
     }
     if (finding === null || finding.score < forgotten) known.heard = null;
-    else if (finding.score >= leastDoubt && known.heard !== finding.kind) {
-      known.heard = finding.kind;
+    else if (finding.score >= leastDoubt && known.heard !== matterOf(finding)) {
+      known.heard = matterOf(finding);
       known.evidence[finding.kind]++;
       if (sure && !mayFall && serves(known.judge.state)) {
         this.#notify(known, `kept in, because too much of the pool is out already: ${finding.detail}`);

@@ -58,6 +58,17 @@ test('one that falls silent is out within 200 ms at 500 queries/s', () => {
   assert.match(finding.detail, /^no answer to \d+ queries in a row, while its siblings answered 100%$/);
 });
 
+test('one that stands still for a moment is doubted, not taken out', () => {
+  for (let seed = 1; seed <= 20; seed++) {
+    const farm = new Farm(4, seed);
+    for (let i = 0; i < 200; i++) farm.step(500, () => ({}));
+    const [stalled] = farm.step(500, index => ({ silent: index === 0 }));
+    assert.ok(!stalled || stalled.score < 1, stalled?.detail ?? '');
+    const [after] = farm.step(500, () => ({}));
+    assert.ok(!after || after.score < 1, after?.detail ?? '');
+  }
+});
+
 test('one that fails at everything is out within 100 ms', () => {
   const { ms, finding } = untilFound({ servfail: 1 });
   assert.ok(ms <= 100, `${ms} ms`);

@@ -70,6 +70,8 @@ const fewestAnswers = 40;
 const jury = 0.75;
 /** Scales on which NXDOMAIN shares are compared, from this one on: short ones see single clients. */
 const firstForNxdomain = 3;
+/** A silence that is shorter (ms) takes no backend out: two looks at live traffic. */
+const shortestSilence = 80;
 /** Fewest queries of the siblings during a silence. */
 const fewestAsked = 8;
 /** In pools larger than this the siblings are looked at once for all. */
@@ -87,7 +89,7 @@ class Member {
   lost = 0;
   overdue = 0;
   /** The pool's and its own numbers when its silence began. */
-  streak = { asked: 0, answered: 0, own: 0, blamed: 0 };
+  streak = { at: 0, asked: 0, answered: 0, own: 0, blamed: 0 };
   fresh = true;
 
   forget(): void {
@@ -204,6 +206,7 @@ export class Siblings {
 
   /** It answers: if it falls silent, it does so from here on. */
   #answers({ streak, before }: Member): void {
+    streak.at = this.#at;
     streak.asked = this.#asked;
     streak.answered = this.#answered;
     streak.own = before[liveField.queries]!;
@@ -223,7 +226,9 @@ export class Siblings {
     const score =
       (-length * Math.log(Math.min(1, Math.max(2 * floor, 2 * unanswered)))) / this.#rules.certainty;
     const detail = `no answer to ${length} queries in a row, while its siblings answered ${percent(1 - unanswered)}`;
-    return { kind: 'silent', score, detail };
+    // It may have stood still for a moment, as processes do: that is doubt until it has lasted.
+    const sure = this.#at - streak.at >= shortestSilence;
+    return { kind: 'silent', score: sure ? score : Math.min(doubtful, score), detail };
   }
 
   #failures(member: Member, scale: number): Finding | null {
@@ -277,9 +282,12 @@ export class Siblings {
     if (!(Math.abs(share - average) > tolerance / 2)) return null;
     const scores: number[] = [];
     let all = 0;
+    let others = 0;
     for (const other of this.#members) {
+      if (other === member || other.fresh) continue;
+      others++;
       const theirs = other.sums[at + sum.answers]!;
-      if (other === member || other.fresh || theirs < fewestAnswers) continue;
+      if (theirs < fewestAnswers) continue;
       const reference = other.sums[at + sum.nxdomain]! / theirs;
       all += reference;
       // What the sibling's own sample may be off by.
@@ -288,7 +296,8 @@ export class Siblings {
       const lower = chernoff(answers, 1 - share, Math.min(1, 1 - reference + room));
       scores.push(Math.max(higher, lower));
     }
-    if (scores.length === 0) return null;
+    // The one that lies may be the only other with enough answers to be compared with.
+    if (scores.length === 0 || scores.length < others * jury) return null;
     scores.sort((a, b) => b - a);
     const score = scores[Math.ceil(scores.length * jury) - 1]! / this.#rules.certainty;
     if (score <= 0) return null;
