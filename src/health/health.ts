@@ -142,6 +142,8 @@ type Known = {
   readonly evidence: Record<EvidenceKind, number>;
   /** The kind that was heard last from live traffic. */
   heard: Finding['kind'] | null;
+  /** The ceiling keeps it in, and that has been told. */
+  keptIn: boolean;
   /** What slowness is held against it, in words. */
   pace: string;
   weight: number;
@@ -312,6 +314,7 @@ export class Health {
           tracks: [],
           evidence: { probe: 0, silent: 0, failing: 0, sporadic: 0, lies: 0, slow: 0 },
           heard: null,
+          keptIn: false,
           pace: '',
           weight: 0,
           queries: 0,
@@ -480,9 +483,11 @@ export class Health {
     else if (finding.score >= leastDoubt && known.heard !== matterOf(finding)) {
       known.heard = matterOf(finding);
       known.evidence[finding.kind]++;
-      if (sure && !mayFall && serves(known.judge.state)) {
-        this.#notify(known, `kept in, because too much of the pool is out already: ${finding.detail}`);
-      }
+    }
+    if (known.heard === null) known.keptIn = false;
+    else if (sure && !mayFall && !known.keptIn && serves(known.judge.state)) {
+      known.keptIn = true;
+      this.#notify(known, `kept in, because too much of the pool is out already: ${finding.detail}`);
     }
     this.#judge(known, now, judge => judge.hear(finding, mayFall, now));
   }
