@@ -190,6 +190,42 @@ describe('a name at which all fail alike', () => {
     assert.equal(it.sent.length, before + 1);
   });
 
+  test('with REFUSED, or a code that answers no query: remembered too, but not for longer each time', () => {
+    for (const rcode of [refused, 4, 9]) {
+      const it = world(2);
+      for (let round = 0; round < 4; round++) {
+        const before = it.sent.length;
+        ask(it, 'a.example.');
+        it.answer(it.lastSent, { rcode });
+        it.answer(it.lastSent, { rcode });
+        assert.equal(it.sent.length, before + 2);
+        assert.equal(it.last.rcode, rcode);
+        ask(it, 'a.example.', 2);
+        assert.equal(it.sent.length, before + 2);
+        assert.equal(it.last.rcode, rcode);
+        it.advance(6000);
+      }
+      atRest(it);
+    }
+  });
+
+  test('with answers cut short: nothing of them reaches the client', () => {
+    const it = world(2);
+    ask(it, 'a.example.');
+    for (let i = 0; i < 2; i++) {
+      const whole = encodeMessage({
+        ...decodeMessage(it.lastSent.bytes),
+        qr: true,
+        rcode: servfail,
+        answers: [a('a.example.')],
+      });
+      it.answerBytes(it.lastSent, whole.subarray(0, whole.length - 20));
+    }
+    assert.equal(it.last.rcode, servfail);
+    assert.equal(it.last.answers.length, 0);
+    assert.equal(it.replies.length, 1);
+  });
+
   test('and says so itself (EDE 6): no other backend is asked', () => {
     const it = world(3);
     ask(it, 'a.example.');

@@ -334,7 +334,7 @@ export class Asking {
       u8[at + scan.optAt + 4] = this.#replies.udpSize;
     }
     if (failed !== outcome.open) {
-      this.#failed(query, attempt, failed, at, length, now);
+      this.#failed(query, attempt, failed, sound ? at : 0, length, now);
       return;
     }
     if (scan.rcode === rcode.nxdomain) this.#ledger.count(slot, 'nxdomain');
@@ -425,14 +425,14 @@ export class Asking {
     this.#counts[count.inFlight] = table.count;
   }
 
-  /** A backend failed at the question, with the answer of `length` bytes at `at`. */
+  /** A backend failed at the question, with the answer of `length` bytes at `at` (0: one that is not to be passed on). */
   #failed(query: number, attempt: number, failed: number, at: number, length: number, now: number): void {
     const table = this.#table;
     const slot = this.#attempts.get(attempt, attemptField.slot);
     this.#release(query, attempt);
     table.setOutcome(query, slot, failed);
     const scan = this.#answer;
-    const sound = failed !== outcome.malformed && scan.nameLength > 0;
+    const sound = at !== 0 && failed !== outcome.malformed && scan.nameLength > 0;
     const ede = sound && scan.optAt > 0 ? readExtendedError(this.#u8, at + scan.optAt, at + scan.optEnd) : -1;
     if (ede >= 0) table.set(query, field.ede, ede + 1);
     if (failed === outcome.servfail && ede >= firstDnssecError && ede <= lastDnssecError) {
@@ -484,7 +484,7 @@ export class Asking {
       table.outcomes(query, outcome.servfail),
       table.outcomes(query, outcome.refused),
       table.outcomes(query, outcome.formerr),
-      table.outcomes(query, outcome.notimp),
+      table.outcomes(query, outcome.unfit),
     );
     // So is a second one under a zone where nearly all fail.
     const doubtful =
@@ -540,7 +540,7 @@ export class Asking {
     const malformed =
       table.outcomes(query, outcome.malformed) +
       table.outcomes(query, outcome.formerr) +
-      table.outcomes(query, outcome.notimp);
+      table.outcomes(query, outcome.unfit);
     const prefetch = (table.get(query, field.marks) & mark.prefetch) !== 0;
     if (servfails > 0 && !prefetch && this.#diagnose(query, now)) {
       // The verdict follows.
@@ -586,7 +586,7 @@ export class Asking {
     const bytes = whole ? length : shelf.composeFailure(query, code, ede, this.#replies.udpSize);
     const from = whole ? at : shelf.failureAt;
     const opt = whole ? scan.optAt : shelf.failureOpt;
-    const again = code === rcode.servfail && shelf.keepFailure(query, from, bytes, opt, named, now);
+    const again = shelf.keepFailure(query, from, bytes, opt, named, now);
     if (!this.#giveStale(query, count.staleFailure, now)) this.#delivery.answer(query, from, bytes, opt);
     this.end(query, now, this.#endingOf(query, again));
   }

@@ -316,7 +316,7 @@ export class Front {
     const seconds = Math.floor(now / 1000);
     const length = this.#cache!.lookupStale(this.#u8, this.#i32, this.#query, seconds, to, room);
     if (length === 0) return false;
-    this.#counts[counter]!++;
+    this.#counts[this.#cache!.hitStale ? counter : count.cacheHits]!++;
     this.#give(from, tcp, to, length);
     return true;
   }

@@ -62,7 +62,8 @@ export const outcome = {
   malformed: 3,
   network: 4,
   formerr: 5,
-  notimp: 6,
+  /** NOTIMP, and codes that answer no query. */
+  unfit: 6,
   count: 8,
 } as const;
 

@@ -12,7 +12,7 @@ export const troubles: Readonly<Record<number, Trouble>> = {
   [outcome.malformed]: 'malformed',
   [outcome.network]: 'network',
   [outcome.formerr]: 'malformed',
-  [outcome.notimp]: 'malformed',
+  [outcome.unfit]: 'malformed',
 };
 export const blames: Readonly<Record<number, Blame>> = {
   [outcome.servfail]: 'blamedServfail',
@@ -20,7 +20,7 @@ export const blames: Readonly<Record<number, Blame>> = {
   [outcome.malformed]: 'blamedMalformed',
   [outcome.network]: 'blamedNetwork',
   [outcome.formerr]: 'blamedMalformed',
-  [outcome.notimp]: 'blamedMalformed',
+  [outcome.unfit]: 'blamedMalformed',
 };
 
 /** What became of the try that the answer at `at` ends: `open` for a good one. `sound`: what the scan said of it. */
@@ -29,7 +29,7 @@ export function outcomeOf(u8: Uint8Array, at: number, scan: AnswerScan, sound: b
   if (code === rcode.servfail) return outcome.servfail;
   if (code === rcode.refused) return outcome.refused;
   if (code === rcode.formerr) return outcome.formerr;
-  if (code === rcode.notimp) return outcome.notimp;
+  if (code !== rcode.noerror && code !== rcode.nxdomain) return outcome.unfit;
   return sound && scan.nameLength > 0 ? outcome.open : outcome.malformed;
 }
 
