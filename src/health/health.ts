@@ -431,8 +431,13 @@ export class Health {
       }
       if (condemned || pool.everybody.since !== null) this.#settle(pool, now, null);
       if (this.#looks % weighEvery > 0) continue;
-      for (const [index, known] of pool.members.entries()) {
-        this.#weigh(known, pool.paces.pace(index).share, now);
+      for (let index = 0; index < pool.members.length; index++) {
+        const known = pool.members[index]!;
+        const { share } = pool.paces.pace(index);
+        // One that is up, has no window with a failure and has all its weight gives nothing to weigh.
+        const even = known.weight === 1000 && share === 1 && programShare(known) === 1;
+        if (even && known.judge.state === 'up') continue;
+        this.#weigh(known, share, now);
       }
     }
   }
