@@ -6,8 +6,8 @@ import type { Subject } from '../subjects/subject.ts';
 import type { Case, Row } from './case.ts';
 
 const backends = 1000;
-/** Seconds until the threads are started, the code is warm and all backends have been probed. */
-const settling = 4;
+/** Seconds until the threads are started, all backends have been probed and the code has been compiled for good. */
+const settling = 15;
 
 /** Chorus with a thousand backends: one answerer, asked from a thousand addresses of the loopback. */
 function farm(name: string, label: string, engine: 'batch' | 'loop', probe: string): Subject {

@@ -575,7 +575,8 @@ export class Health {
     const change = judging(judge);
     if (!change) return;
     const pool = this.#pools.get(target.pool);
-    if (pool) this.#settle(pool, at, known);
+    // In a large pool the look at all of it is not for nothing; what else there is to settle waits for the next one.
+    if (pool && judge.condemned) this.#settle(pool, at, known);
     const to = judge.state;
     if (from !== to) this.#tell(known, { ...change, from, to, reason: judge.reason });
     if (pool) this.#weigh(known, pool.paces.pace(pool.members.indexOf(known)).share, at);

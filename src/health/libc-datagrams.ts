@@ -24,8 +24,8 @@ const datagramsAtOnce = 16;
 const largestDatagram = 65_535;
 
 /** A socket serves so many probes, and up to so many more. */
-const leastUses = 4;
-const moreUses = 9;
+const leastUses = 8;
+const moreUses = 17;
 /** A socket that has not been used for so long (ms) is closed; that is looked after so often. */
 const idleTime = 60_000;
 const sweepEvery = 10_000;
