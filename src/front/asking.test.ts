@@ -319,6 +319,23 @@ describe('a backend that is slow', () => {
     atRest(it);
   });
 
+  test('its company is not blamed for being slow at that question too', () => {
+    const it = world(3);
+    warm(it);
+    ask(it, 'a.example.');
+    const first = it.lastSent;
+    it.advance(12);
+    const second = it.lastSent;
+    assert.notEqual(second.slot, first.slot);
+    it.advance(20);
+    it.answer(first, good('a.example.'));
+    it.advance(1000);
+    assert.equal(blamed(it, second.slot, 'blamedSilent'), 0);
+    assert.equal(it.board.view(0)[second.slot * viewField.size + viewField.overdue], 0);
+    it.advance(3000);
+    atRest(it);
+  });
+
   test('over TCP gets company over UDP; what is truncated there does not go to a TCP client', () => {
     for (const winner of [0, 1]) {
       const it = world(2);

@@ -471,8 +471,8 @@ export class Asking {
     return attempt !== 0;
   }
 
-  /** Asks another backend at once, if there is one and it is worth it; false otherwise. */
-  #another(query: number, now: number): boolean {
+  /** Asks another backend at once, if there is one and it is worth it; false otherwise. `marks`: of the attempt. */
+  #another(query: number, now: number, marks = 0): boolean {
     const table = this.#table;
     const tries = table.get(query, field.tries);
     if (table.get(query, field.sends) >= maxSends || table.get(query, field.triedCount) >= tries)
@@ -504,7 +504,7 @@ export class Asking {
     if (slot < 0) return false;
     this.#counts[count.again]!++;
     table.set(query, field.marks, table.get(query, field.marks) & ~mark.stream);
-    this.#send(query, slot, this.#egress.datagramChannel(slot), 0, now);
+    this.#send(query, slot, this.#egress.datagramChannel(slot), marks, now);
     return true;
   }
 
@@ -712,7 +712,7 @@ export class Asking {
     if (over || now >= table.sent[query]! + timeout) {
       this.#timedOut(query, now);
       if (!over && (table.get(query, field.marks) & (mark.pass | mark.diagnosis)) === 0) {
-        if (this.#another(query, now)) return;
+        if (this.#another(query, now, attemptMark.company)) return;
       }
       if ((table.get(query, field.marks) & mark.diagnosis) === 0) this.#counts[count.timeouts]!++;
       if ((table.get(query, field.marks) & mark.pass) !== 0) {
@@ -753,7 +753,7 @@ export class Asking {
     const slot = attempt === 0 ? -1 : attempts.get(attempt, attemptField.slot);
     if (slot >= 0 && !attempts.is(attempt, attemptMark.overdue)) {
       attempts.mark(attempt, attemptMark.overdue);
-      this.#ledger.overdue(slot);
+      if (!attempts.is(attempt, attemptMark.company)) this.#ledger.overdue(slot);
     }
     // Looked at again later: tokens may have come, or reason to doubt the backend.
     table.set(query, field.hedgeAt, Math.ceil(now - table.begun[query]!) + delay);
@@ -766,7 +766,7 @@ export class Asking {
         this.#counts[count.hedges]!++;
         this.#ledger.count(slot, 'hedged');
         table.set(query, field.hedges, Math.min(hedgeDoublings, table.get(query, field.hedges) + 1));
-        this.#send(query, other, this.#egress.datagramChannel(other), 0, now);
+        this.#send(query, other, this.#egress.datagramChannel(other), attemptMark.company, now);
         return;
       }
       this.#counts[count.hedgesSaved]!++;

@@ -32,6 +32,7 @@ const fields = 11;
 /**
  * Marks of an attempt. `troubled`: the network says that it is lost, which may be forged. `doubted`: an answer came that does
  * not fit. `blamed`: the backend has been blamed, or is not to be. `overdue`: it took longer than the hedge delay.
+ * `company`: asked because another took long. What is slow there may well be slow here, so silence is no evidence.
  */
 export const attemptMark = {
   stream: 1,
@@ -40,6 +41,7 @@ export const attemptMark = {
   blamed: 8,
   timedOut: 16,
   overdue: 32,
+  company: 64,
 } as const;
 
 const buckets = 32_768;

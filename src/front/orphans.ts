@@ -44,7 +44,8 @@ export class Orphans {
     const slot = attempts.get(attempt, attemptField.slot);
     const timedOut = attempts.is(attempt, attemptMark.timedOut);
     const doubted = attempts.is(attempt, attemptMark.doubted);
-    if (judged && timedOut) this.#ledger.blame(slot, 'blamedSilent', now);
+    const company = attempts.is(attempt, attemptMark.company);
+    if (judged && timedOut && !company) this.#ledger.blame(slot, 'blamedSilent', now);
     else if (judged && doubted) this.#ledger.blame(slot, 'blamedMalformed', now);
     const single = (table.get(query, field.marks) & (mark.pass | mark.diagnosis)) !== 0;
     if (timedOut || single || attempts.crowded || attempts.is(attempt, attemptMark.troubled)) {
@@ -58,7 +59,7 @@ export class Orphans {
     attempts.set(attempt, attemptField.type, table.get(query, field.type));
     const end = attempts.sent[attempt]! + table.get(query, field.timeout);
     const patience = Math.max(silentAfter, table.get(query, field.delay) * silentDelays);
-    const watched = judged && !doubted;
+    const watched = judged && !doubted && !company;
     if (!watched) attempts.mark(attempt, attemptMark.blamed);
     attempts.deadline[attempt] = end;
     this.#wheel.set(attempt, Math.max(now, watched ? Math.min(end, now + patience) : end));

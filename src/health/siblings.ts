@@ -195,13 +195,14 @@ export class Siblings {
     return worst;
   }
 
-  /** Losses so far: never answered, or another backend was quicker and it has still not answered after `patience`. */
+  /**
+   * Losses so far: another backend answered, and this one has not even after `patience`. What nobody answered speaks against nobody.
+   */
   #lost(member: Member, counts: Float64Array): number {
     const { past } = member;
     past.push({ at: this.#at, silent: counts[liveField.silent]! });
     while (past.length > 1 && past[1]!.at <= this.#at - patience) past.shift();
-    const old = past[0]!.at <= this.#at - patience ? past[0]!.silent - counts[liveField.late]! : 0;
-    return Math.max(counts[liveField.timeout]!, old);
+    return past[0]!.at <= this.#at - patience ? past[0]!.silent - counts[liveField.late]! : 0;
   }
 
   /** It answers: if it falls silent, it does so from here on. */
