@@ -153,6 +153,49 @@ export function oneIsFaulty(seed: number): Scenario {
   });
 }
 
+/** A farm at random in which nothing is wrong but what is always so: packets get lost, names are bogus, slow, or dead. */
+export function healthy(seed: number): Scenario {
+  const chance = new Chance(seed, 0);
+  const rate = chance.one([5, 50, 500, 2000]);
+  const rare = (most: number) => (chance.happens(0.3) ? 0 : chance.between(0, most));
+  const cached = chance.happens(0.5);
+  return scenario({
+    name: 'healthy',
+    duration: Math.min(600_000, (4 * questions * 1000) / rate),
+    workers: chance.one([1, 2, 4]),
+    backends: 2 + chance.below(7),
+    pool: { policy: chance.one(policyNames), hedge: defaultHedge },
+    cache: cached ? {} : null,
+    clients: {
+      rate,
+      count: chance.one([3, 50, 5000]),
+      names: chance.happens(0.4) ? 'unique' : chance.one([50, 1000, 50_000]),
+      exponent: chance.between(0.6, 1.2),
+      cd: rare(0.05),
+      tcp: rare(0.2),
+      updates: rare(0.01),
+    },
+    mix: {
+      nxdomain: rare(0.4),
+      nodata: rare(0.2),
+      bogus: rare(0.03),
+      bogusTold: rare(0.03),
+      slow: rare(0.05),
+      dead: rare(0.01),
+      large: rare(0.05),
+    },
+    backend: {
+      way: chance.one([0.05, 0.3, 2, 20]),
+      known: chance.one([1, 0.9, 0.5]),
+      search: chance.between(5, 100),
+      searchSpread: chance.between(0.3, 1.3),
+      slow: chance.between(100, 3000),
+      dead: chance.between(500, 5000),
+    },
+    network: { loss: rare(0.001), doubled: rare(0.01), held: rare(0.02), late: chance.between(1, 300) },
+  });
+}
+
 function hedgeOf(chance: Chance): PlanHedge | null {
   if (chance.happens(0.2)) return null;
   if (chance.happens(0.5)) return defaultHedge;

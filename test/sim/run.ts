@@ -8,7 +8,7 @@
  */
 import { parseArgs } from 'node:util';
 import { simulate } from './farm.ts';
-import { oneIsFaulty, randomScenario } from './random.ts';
+import { healthy, oneIsFaulty, randomScenario } from './random.ts';
 import { scenarios } from './scenarios.ts';
 
 const { values } = parseArgs({
@@ -22,6 +22,7 @@ const { scenario: name, trace } = values;
 const random = new Map([
   ['random', randomScenario],
   ['one-is-faulty', oneIsFaulty],
+  ['healthy', healthy],
 ]);
 const [first = 1, last = first] = values.seed.split('..').map(Number);
 

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { simulate } from './farm.ts';
-import { oneIsFaulty, randomScenario } from './random.ts';
+import { healthy, oneIsFaulty, randomScenario } from './random.ts';
 import { replay } from './replay.ts';
 
 const seeds = 2000;
@@ -37,6 +37,14 @@ for (let first = 1; first <= faulty; first += atOnce) {
     }
   });
 }
+
+test('nobody is taken out of 300 healthy farms, whatever names and losses they have', () => {
+  for (let seed = 1; seed <= 300; seed++) {
+    const report = simulate(healthy(seed), seed);
+    const out = report.changes.filter(({ to }) => to === 'down');
+    assert.deepEqual([report.violations, out], [[], []], replay('healthy', seed));
+  }
+});
 
 test('a seed is the same farm each time, event by event', () => {
   const hashes = new Set<string>();
