@@ -90,12 +90,10 @@ function listenersOf(snapshot: Snapshot, crew: Crew, engine: Engine): ListenerRe
 
 /** Health's report in the order of the configuration, with configured weights. */
 function backendsOf(snapshot: Snapshot, health: Health): Reading['backends'] {
-  const reports = new Map(
-    health.report().map(report => [JSON.stringify([report.pool, report.backend]), report]),
-  );
+  const reports = new Map(health.report().map(report => [`${report.pool}/${report.backend}`, report]));
   return snapshot.pools.flatMap(pool =>
     pool.backends.flatMap(({ name, weight }) => {
-      const report = reports.get(JSON.stringify([pool.name, name]));
+      const report = reports.get(`${pool.name}/${name}`);
       return report ? [{ ...report, weight }] : [];
     }),
   );

@@ -21,9 +21,10 @@ export const runsAtOnce = 512;
 /** The first probe comes within this many ms, however long the interval is. */
 const firstWithin = 1000;
 /** A timeout that is noticed this late (ms) is given as long again: an answer may wait unread in the socket. */
-const lateness = 40;
-/** Starts and timeouts are met in steps of so many ms: to wake up costs more than a probe, on either side. */
-const grain = 20;
+const lateness = 10;
+/** Starts come in steps of so many ms, timeouts in finer ones: to wake up costs more than a probe, on either side. */
+const startGrain = 25;
+const timeoutGrain = 5;
 
 /** A probe of one backend, again and again. */
 export class ProbeJob {
@@ -34,7 +35,9 @@ export class ProbeJob {
   /** Where the grid of starts begins, and how many steps have been used. */
   grid = 0;
   step = 0;
+  /** The next start, and the end of the run under way. */
   timer: Timer | null = null;
+  limit: Timer | null = null;
   run: ProbeRun | null = null;
   stopped = false;
 
@@ -60,7 +63,8 @@ export type ProberOptions = {
 
 export class Prober {
   readonly #options: ProberOptions;
-  readonly #timers: Timers;
+  readonly #starts: Timers;
+  readonly #timeouts: Timers;
   readonly #world: ProbeWorld;
   readonly #most: number;
   readonly #waiting = new Set<ProbeJob>();
@@ -68,7 +72,8 @@ export class Prober {
 
   constructor(options: ProberOptions) {
     this.#options = options;
-    this.#timers = new Timers(options.clock, grain);
+    this.#starts = new Timers(options.clock, startGrain);
+    this.#timeouts = new Timers(options.clock, timeoutGrain);
     this.#most = options.runsAtOnce ?? runsAtOnce;
     const { clock, random, datagrams, streams, programs } = options;
     this.#world = { datagrams, streams, programs, random, now: () => clock.now() };
@@ -88,7 +93,7 @@ export class Prober {
     const { interval } = settings;
     const first = this.#options.clock.now() + this.#fraction() * Math.min(interval, firstWithin);
     job.grid = first + (this.#fraction() - 0.5) * interval;
-    job.timer = this.#timers.at(first, () => this.#due(job));
+    job.timer = this.#starts.at(first, () => this.#due(job));
     return job;
   }
 
@@ -96,8 +101,7 @@ export class Prober {
   remove(job: ProbeJob): void {
     job.stopped = true;
     this.#waiting.delete(job);
-    if (job.timer) this.#timers.cancel(job.timer);
-    job.timer = null;
+    this.#forget(job);
     if (job.run) {
       job.run.close();
       job.run = null;
@@ -108,7 +112,14 @@ export class Prober {
 
   /** Stops the timer. Jobs are removed one by one before. */
   stop(): void {
-    this.#timers.stop();
+    this.#starts.stop();
+    this.#timeouts.stop();
+  }
+
+  #forget(job: ProbeJob): void {
+    if (job.timer) this.#starts.cancel(job.timer);
+    if (job.limit) this.#timeouts.cancel(job.limit);
+    job.timer = job.limit = null;
   }
 
   #fraction(): number {
@@ -125,12 +136,12 @@ export class Prober {
     this.#running++;
     const deadline = this.#options.clock.now() + job.settings.timeout;
     job.run = job.prepared.start(this.#world, outcome => this.#finish(job, outcome));
-    job.timer = this.#timers.at(deadline, () => this.#late(job, deadline));
+    job.limit = this.#timeouts.at(deadline, () => this.#late(job, deadline));
   }
 
   #late(job: ProbeJob, deadline: number): void {
     const now = this.#options.clock.now();
-    if (now - deadline > lateness) job.timer = this.#timers.at(now + lateness, () => this.#timedOut(job));
+    if (now - deadline > lateness) job.limit = this.#timeouts.at(now + lateness, () => this.#timedOut(job));
     else this.#timedOut(job);
   }
 
@@ -145,8 +156,8 @@ export class Prober {
     if (job.stopped || job.run === null) return;
     job.run = null;
     this.#running--;
-    if (job.timer) this.#timers.cancel(job.timer);
-    job.timer = this.#timers.at(this.#nextStart(job), () => this.#due(job));
+    this.#forget(job);
+    job.timer = this.#starts.at(this.#nextStart(job), () => this.#due(job));
     this.#options.onOutcome(job, outcome);
     this.#startWaiting();
   }

@@ -50,7 +50,12 @@ export class Timers {
   }
 
   #arm(): void {
-    const first = this.#heap[0];
+    let first = this.#heap[0];
+    // Nobody wakes up for what was called off.
+    for (; first !== undefined && first.run === null; first = this.#heap[0]) {
+      this.#pop();
+      this.#cancelled--;
+    }
     if (first === undefined || first.due >= this.#armedFor) return;
     const at = this.#grain > 0 ? Math.ceil(first.due / this.#grain) * this.#grain : first.due;
     if (at >= this.#armedFor) return;
