@@ -209,6 +209,34 @@ describe('a name at which all fail alike', () => {
     }
   });
 
+  test('with SERVFAIL, but for one that refuses: SERVFAIL', () => {
+    for (const last of [servfail, refused]) {
+      const it = world(2);
+      ask(it, 'a.example.');
+      it.answer(it.lastSent, { rcode: last === servfail ? refused : servfail });
+      it.answer(it.lastSent, { rcode: last });
+      assert.equal(it.last.rcode, servfail);
+      it.advance(5000);
+      atRest(it);
+    }
+  });
+
+  test('asked again and again without a cache: its zone is not closed for that', () => {
+    const it = world(2, {}, { cache: false });
+    for (let i = 0; i < 5000; i++) {
+      const sent = it.sent.length;
+      ask(it, 'bogus.zone.example.', i);
+      for (let next = sent; next < it.sent.length; next++) {
+        it.answer(it.sent[next]!, { rcode: servfail });
+      }
+      it.advance(1);
+    }
+    ask(it, 'fine.zone.example.');
+    it.answer(it.lastSent, good('fine.zone.example.'));
+    assert.equal(it.last.answers.length, 1);
+    assert.equal(it.count('zoneClosings'), 0);
+  });
+
   test('with answers cut short: nothing of them reaches the client', () => {
     const it = world(2);
     ask(it, 'a.example.');

@@ -5,6 +5,7 @@
  */
 import { type Board, stateCode } from '#balance/board.ts';
 import type { Cache } from '#cache/cache.ts';
+import { foldedHash } from '#kit/fold.ts';
 import { Wheel } from '#kit/wheel.ts';
 import { AnswerScan, keyFlag, scanAnswer } from '#wire/scan.ts';
 import { Asked } from './asked.ts';
@@ -76,6 +77,8 @@ export class Asking {
   readonly #opinions = new Opinions();
   readonly #answer = new AnswerScan();
   readonly #tried = new Int32Array(maxTried);
+  /** Hashes of names that failed lately, each in the one place where it can be. */
+  readonly #failedNames = new Uint32Array(4096);
   /** The question at hand: whoever picks says first whose it is. */
   readonly asked: Asked;
   #domains!: Domains;
@@ -575,20 +578,30 @@ export class Asking {
   #giveUp(query: number, ede: number, at: number, length: number, named: boolean, now: number): void {
     const table = this.#table;
     const scan = this.#answer;
-    const code = at === 0 ? rcode.servfail : scan.rcode;
+    // That one backend does not serve us says less than that another could not resolve the name.
+    const code = at === 0 || table.outcomes(query, outcome.servfail) > 0 ? rcode.servfail : scan.rcode;
     // A backend that fails so badly that it forgets EDNS is replaced by our words, which give a reason.
     const bare =
       (table.get(query, field.keyFlags) & keyFlag.edns) !== 0 &&
       (table.get(query, field.marks) & mark.plainDns) === 0 &&
       scan.optAt === 0;
-    const whole = at !== 0 && !bare;
+    const whole = at !== 0 && !bare && scan.rcode === code;
     const shelf = this.#shelf;
     const bytes = whole ? length : shelf.composeFailure(query, code, ede, this.#replies.udpSize);
     const from = whole ? at : shelf.failureAt;
     const opt = whole ? scan.optAt : shelf.failureOpt;
-    const again = shelf.keepFailure(query, from, bytes, opt, named, now);
+    const again = shelf.keepFailure(query, from, bytes, opt, named, now) || this.#failedBefore(query);
     if (!this.#giveStale(query, count.staleFailure, now)) this.#delivery.answer(query, from, bytes, opt);
     this.end(query, now, this.#endingOf(query, again));
+  }
+
+  /** Whether the name is among those that failed lately; then it is. Without a cache this is all that is remembered of failures. */
+  #failedBefore(query: number): boolean {
+    const name = foldedHash(this.#u8, this.#table.nameAt(query), this.#table.get(query, field.nameLength));
+    const place = name % this.#failedNames.length;
+    const again = this.#failedNames[place] === name;
+    this.#failedNames[place] = name;
+    return again;
   }
 
   /** What the end of a query that nobody answered well says of its zone; `again`: it was known to fail. */
