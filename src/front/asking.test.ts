@@ -485,6 +485,62 @@ describe('a backend that is slow', () => {
   });
 });
 
+describe('a backend is not blamed', () => {
+  const sum = (it: World, what: keyof typeof backendCounters.at) => blamed(it, 0, what) + blamed(it, 1, what);
+
+  test('for FORMERR to EDNS that all say', () => {
+    const it = world(2);
+    for (let i = 0; i < 20; i++) {
+      const name = `n${i}.example.`;
+      ask(it, name, i);
+      for (let next = it.sent.length - 1; next < it.sent.length; next++) {
+        const { edns, ...bare } = decodeMessage(it.sent[next]!.bytes);
+        const more = edns ? { rcode: formerr } : good(name);
+        it.answerBytes(it.sent[next]!, encodeMessage({ ...bare, qr: true, ...more }));
+      }
+      assert.equal(it.last.answers.length, 1);
+    }
+    assert.equal(sum(it, 'blamedMalformed'), 0);
+    assert.equal(it.count('verdictNode'), 0);
+    atRest(it);
+  });
+
+  test('twice, when the answer of the other comes in two steps', () => {
+    const it = world(2, {}, { cache: false });
+    it.ask(query('big.example.', 'A', { id: 1, edns: {} }), 1, true);
+    it.answer(it.lastSent, { rcode: servfail });
+    it.answer(it.lastSent, { tc: true });
+    it.answer(it.lastSent, good('big.example.'));
+    assert.equal(sum(it, 'blamedServfail'), 1);
+    assert.equal(it.count('verdictNode'), 1);
+    atRest(it);
+  });
+
+  test('for refusing what servers may answer differently: another class, no recursion', () => {
+    const it = world(2);
+    const chaos = { questions: [{ name: 'authors.bind.', type: 16, class: 3 }] };
+    for (let i = 0; i < 20; i++) {
+      it.ask({ ...query(`h${i}.example.`, 'A', { id: i }), ...(i % 2 ? { rd: false } : chaos) });
+      it.answer(it.lastSent, it.lastSent.slot === 0 ? { rcode: refused } : {});
+      if (it.replies.length <= i) it.answer(it.lastSent, {});
+      assert.equal(it.replies.length, i + 1);
+    }
+    assert.equal(sum(it, 'blamedRefused'), 0);
+    atRest(it);
+  });
+
+  test('when there was no room for another TCP connection', () => {
+    const it = world(3, {}, { cache: false });
+    it.streams = false;
+    it.ask(query('big.example.', 'A', { id: 1 }), 1, true);
+    it.answer(it.lastSent, { tc: true });
+    it.answer(it.lastSent, good('big.example.'));
+    assert.equal(it.last.answers.length, 1);
+    assert.equal(sum(it, 'blamedNetwork') + blamed(it, 2, 'blamedNetwork'), 0);
+    atRest(it);
+  });
+});
+
 describe('a stale answer', () => {
   const rules = { ...cacheRules, staleFor: 86_400 };
   const stale = (backends = 2) => {

@@ -186,7 +186,8 @@ export class Asking {
     table.trying(query, slot);
     if (id < 0) {
       this.#ledger.note(slot, 'network');
-      table.setOutcome(query, slot, outcome.network);
+      const ours = channel >= 0 || (marks & attemptMark.stream) !== 0;
+      table.setOutcome(query, slot, ours ? outcome.unsent : outcome.network);
       table.set(query, field.sends, table.get(query, field.sends) + 1);
       this.#elsewhere(query, extendedError.networkError, 0, 0, now);
       return;
@@ -377,18 +378,24 @@ export class Asking {
 
   /**
    * A good answer came by `attempt`: whoever failed at the same question is to blame. One that is not `whole` was truncated: what says
-   * nothing of the name does not speak against those who said SERVFAIL.
+   * nothing of the name does not speak against those who said SERVFAIL. Nor is blamed who was not asked the same (all said FORMERR to
+   * EDNS) or may well differ (another class, no recursion): else a client could have any backend blamed.
    */
   #settle(query: number, attempt: number, whole: boolean, now: number): void {
     const table = this.#table;
     table.setOutcome(query, this.#attempts.get(attempt, attemptField.slot), outcome.open);
     this.#release(query, attempt);
     const tries = table.get(query, field.triedCount);
+    const plain = (table.get(query, field.marks) & mark.plainDns) !== 0;
+    const usual = table.get(query, field.class) === 1 && (table.get(query, field.keyFlags) & keyFlag.rd) !== 0;
     let blamed = false;
     for (let i = 0; i < tries; i++) {
       const became = table.outcomeOf(query, i);
       if (became === outcome.open || (became === outcome.servfail && !whole)) continue;
-      this.#ledger.blame(table.triedSlot(query, i), blames[became]!, now);
+      const blame = blames[became];
+      if (!blame || (plain && became === outcome.formerr)) continue;
+      if (!usual && became !== outcome.network && became !== outcome.malformed) continue;
+      this.#ledger.blame(table.triedSlot(query, i), blame, now);
       blamed = true;
     }
     if (blamed) this.#counts[count.verdictNode]!++;
@@ -524,7 +531,8 @@ export class Asking {
     ) {
       return false;
     }
-    table.set(query, field.marks, marks | mark.plainDns);
+    table.set(query, field.marks, (marks | mark.plainDns) & ~mark.stream);
+    this.#poolOf(query);
     const slot = table.triedSlot(query, tries - 1);
     this.#send(query, slot, this.#egress.datagramChannel(slot), 0, now);
     return true;
@@ -568,6 +576,7 @@ export class Asking {
     table.set(twin, field.keyFlags, flags | keyFlag.cd);
     table.set(twin, field.marks, mark.diagnosis);
     table.set(twin, field.tries, 1);
+    this.#poolOf(query);
     this.#counts[count.diagnoses]!++;
     this.#counts[count.inFlight] = table.count;
     this.#send(twin, slot, this.#egress.datagramChannel(slot), 0, now);

@@ -64,6 +64,8 @@ export const outcome = {
   formerr: 5,
   /** NOTIMP, and codes that answer no query. */
   unfit: 6,
+  /** It could not be sent for want of room on our side: nobody's fault. */
+  unsent: 7,
   count: 8,
 } as const;
 
