@@ -541,6 +541,30 @@ describe('a backend is not blamed', () => {
   });
 });
 
+describe('a zone is not closed', () => {
+  const asOften = (more: (i: number) => Partial<Message>, rcode: number | undefined) => () => {
+    const it = world(2);
+    for (let i = 0; i < 400; i++) {
+      it.ask({ ...query(`h${i}.bank.example.`, 'A', { id: i }), ...more(i) }, 66);
+      for (let next = it.sent.length - 1; next < it.sent.length; next++) {
+        const sent = it.sent[next]!;
+        if (rcode !== undefined) it.answer(sent, { rcode });
+      }
+      ask(it, `good${i}.example.org.`, i);
+      it.answer(it.lastSent, good(`good${i}.example.org.`));
+      it.advance(20);
+    }
+    it.advance(5000);
+    assert.equal(it.count('zoneClosings'), 0);
+    atRest(it);
+  };
+  test('by a client whose updates are refused', asOften(() => ({ opcode: 5 }), refused));
+  test('… fail', asOften(() => ({ opcode: 5 }), servfail));
+  test('… or are dropped', asOften(() => ({ opcode: 5 }), undefined));
+  test('by one who does not ask for recursion', asOften(() => ({ rd: false }), servfail));
+  test('by one whose questions are refused', asOften(() => ({}), refused));
+});
+
 describe('a stale answer', () => {
   const rules = { ...cacheRules, staleFor: 86_400 };
   const stale = (backends = 2) => {

@@ -412,13 +412,15 @@ export class Asking {
     const table = this.#table;
     const marks = table.get(query, field.marks);
     if ((marks & mark.diagnosis) === 0) {
+      // What is no recursive question (an UPDATE has no flags here either) may fail for what it is.
+      const odd = (table.get(query, field.keyFlags) & keyFlag.rd) === 0;
       this.#zones.ended(
         this.#u8,
         table.nameAt(query),
         table.get(query, field.nameLength),
         this.#kindOf(query),
         (marks & mark.counted) !== 0,
-        how,
+        odd && how !== ending.good ? ending.unknown : how,
         table.begun[query]!,
         now,
       );
