@@ -405,6 +405,31 @@ describe('a backend that is slow', () => {
     atRest(it);
   });
 
+  test('at a prefetch: gets company as soon as a client waits for it', () => {
+    const it = world(2);
+    warm(it);
+    const pop = (id: number) => ask(it, 'pop.example.', id);
+    pop(1);
+    it.answer(it.lastSent, { answers: [a('pop.example.', 10)] });
+    for (let i = 0; i < 5; i++) pop(2);
+    it.advance(9100);
+    pop(3);
+    assert.equal(it.count('prefetches'), 1);
+    const prefetch = it.lastSent;
+    const before = it.sent.length;
+    it.advance(1000);
+    assert.equal(it.sent.length, before, 'nobody waits: nothing is hedged');
+    pop(4);
+    assert.equal(it.count('joined'), 1);
+    it.advance(12);
+    assert.equal(it.sent.length, before + 1);
+    assert.notEqual(it.lastSent.slot, prefetch.slot);
+    it.answer(it.lastSent, { answers: [a('pop.example.', 10)] });
+    assert.equal(it.last.id, 4);
+    it.advance(5000);
+    atRest(it);
+  });
+
   test('costs the budget and no more, in a farm where many names are slow', () => {
     const it = world(4, {}, { cache: false });
     warm(it, 200);

@@ -220,15 +220,32 @@ export class Asking {
     table.set(query, field.sends, table.get(query, field.sends) + 1);
     table.sent[query] = now;
     this.#ledger.sent(slot);
+    this.#hedgeLater(query, slot);
+  }
+
+  /** Sets when the query, sent last to the backend on `slot`, is hedged, if anybody waits for it. */
+  #hedgeLater(query: number, slot: number): void {
+    const table = this.#table;
     const pool = this.#pool;
     const stays = mark.pass | mark.diagnosis;
     const delay =
       pool && (table.get(query, field.marks) & stays) === 0 && table.get(query, field.firstWaiter) !== 0
         ? pool.hedgeDelay(slot) << table.get(query, field.hedges)
         : 0;
+    const sent = Math.ceil(table.sent[query]! - table.begun[query]!);
     table.set(query, field.delay, delay);
-    table.set(query, field.hedgeAt, delay === 0 ? 0 : Math.ceil(now - table.begun[query]!) + delay);
+    table.set(query, field.hedgeAt, delay === 0 ? 0 : sent + delay);
     this.#schedule(query);
+  }
+
+  /** A client waits for a query that nobody waited for, a prefetch: it is worth from now on what others are. */
+  awaited(query: number): void {
+    const table = this.#table;
+    table.set(query, field.marks, table.get(query, field.marks) & ~mark.prefetch);
+    const attempt = table.get(query, field.attempt);
+    if (attempt === 0 || table.get(query, field.hedgeAt) !== 0) return;
+    this.#poolOf(query);
+    this.#hedgeLater(query, this.#attempts.get(attempt, attemptField.slot));
   }
 
   /** Sets the time at which something is to be done about the query if no answer comes before. */

@@ -221,7 +221,10 @@ export class Front {
     if (twin !== 0) {
       const stale = (this.#table.get(twin, field.marks) & mark.staleGiven) !== 0;
       if (stale && this.#keeping && this.#fromStale(count.staleTimer, from, tcp, now)) return;
-      if (this.#wait(twin, from, tcp, now)) this.#counts[count.joined]!++;
+      const first = this.#table.get(twin, field.firstWaiter) === 0;
+      if (!this.#wait(twin, from, tcp, now)) return;
+      this.#counts[count.joined]!++;
+      if (first) this.#asking.awaited(twin);
       return;
     }
     const said = this.#admission(false, now);
