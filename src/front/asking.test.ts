@@ -430,6 +430,26 @@ describe('a backend that is slow', () => {
     atRest(it);
   });
 
+  test('at one name, with nobody else to ask: is looked at a few times, and counted once', () => {
+    const it = world(2);
+    warm(it);
+    const before = it.count('hedgesSaved');
+    ask(it, 'slow.example.');
+    let looks = 0;
+    const end = it.now + 1900;
+    for (let due = it.front.deadline(); due <= end; due = it.front.deadline()) {
+      it.now = Math.max(it.now + 2, due);
+      it.front.expire(it.now);
+      looks++;
+    }
+    assert.equal(it.sent.length, 62);
+    assert.ok(looks <= 20, `${looks} looks`);
+    assert.equal(it.count('hedgesSaved') - before, 1);
+    it.now = end;
+    it.advance(5000);
+    atRest(it);
+  });
+
   test('costs the budget and no more, in a farm where many names are slow', () => {
     const it = world(4, {}, { cache: false });
     warm(it, 200);

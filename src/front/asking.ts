@@ -792,12 +792,14 @@ export class Asking {
     const delay = table.get(query, field.delay);
     const attempt = table.get(query, field.attempt);
     const slot = attempt === 0 ? -1 : attempts.get(attempt, attemptField.slot);
-    if (slot >= 0 && !attempts.is(attempt, attemptMark.overdue)) {
+    const first = slot >= 0 && !attempts.is(attempt, attemptMark.overdue);
+    if (first) {
       attempts.mark(attempt, attemptMark.overdue);
       if (!attempts.is(attempt, attemptMark.company)) this.#ledger.overdue(slot);
     }
-    // Looked at again later: tokens may have come, or reason to doubt the backend.
-    table.set(query, field.hedgeAt, Math.ceil(now - table.begun[query]!) + delay);
+    // Looked at again later: tokens may have come, or reason to doubt the backend. Ever less often, for there may be thousands.
+    const waited = Math.ceil((now - table.sent[query]!) / 2);
+    table.set(query, field.hedgeAt, Math.ceil(now - table.begun[query]!) + Math.max(delay, waited));
     const most = Math.min(maxSends, table.get(query, field.tries));
     if (table.count < hedgeBelow && slot >= 0 && table.get(query, field.triedCount) < most) {
       const doubted = this.#ledger.doubts(slot, now) || this.#board.stateCode(slot) > stateCode.up;
@@ -810,8 +812,8 @@ export class Asking {
         this.#send(query, other, this.#egress.datagramChannel(other), attemptMark.company, now);
         return;
       }
-      this.#counts[count.hedgesSaved]!++;
     }
+    if (first) this.#counts[count.hedgesSaved]!++;
     this.#schedule(query);
   }
 }
