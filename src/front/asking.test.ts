@@ -550,6 +550,18 @@ describe('a backend is not blamed', () => {
     atRest(it);
   });
 
+  test('for messages that it does not know and lets go', () => {
+    const it = world(2, { policy: 'client-hash' });
+    for (let i = 0; i < 20; i++) {
+      it.ask({ ...query(`h${i}.example.`, 'SOA', { id: i }), opcode: 6 });
+      it.advance(3000);
+    }
+    assert.equal(it.count('servfail'), 20);
+    assert.equal(it.count('timeouts'), 20);
+    assert.equal(sum(it, 'timeout'), 0);
+    atRest(it);
+  });
+
   test('twice, when the answer of the other comes in two steps', () => {
     const it = world(2, {}, { cache: false });
     it.ask(query('big.example.', 'A', { id: 1, edns: {} }), 1, true);

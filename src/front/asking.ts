@@ -773,6 +773,8 @@ export class Asking {
   /** Notes which attempts have been waited for long enough. */
   #timedOut(query: number, now: number): void {
     const attempts = this.#attempts;
+    // Servers may let messages that they do not know go unanswered: no evidence, for only one of them was asked.
+    const single = (this.#table.get(query, field.marks) & (mark.pass | mark.diagnosis)) !== 0;
     const timeout = this.#table.get(query, field.timeout);
     for (
       let attempt = this.#table.get(query, field.attempt);
@@ -781,7 +783,7 @@ export class Asking {
     ) {
       if (now < attempts.sent[attempt]! + timeout || attempts.is(attempt, attemptMark.timedOut)) continue;
       attempts.mark(attempt, attemptMark.timedOut);
-      this.#ledger.note(attempts.get(attempt, attemptField.slot), 'timeout');
+      if (!single) this.#ledger.note(attempts.get(attempt, attemptField.slot), 'timeout');
     }
   }
 
