@@ -254,17 +254,39 @@ describe('a name at which all fail alike', () => {
     assert.equal(it.replies.length, 1);
   });
 
-  test('and says so itself (EDE 6): no other backend is asked', () => {
+  const bogus = (info: number): Partial<Message> => ({
+    rcode: servfail,
+    edns: { udpSize: 1232, version: 0, do: false, options: [{ kind: 'EDE', info, text: 'bogus' }] },
+  });
+
+  test('and two say so themselves (EDE 6): no third backend is asked, nor with CD=1', () => {
+    for (const backends of [1, 2, 4]) {
+      const it = world(backends);
+      ask(it, 'a.example.');
+      const voices = Math.min(2, backends);
+      for (let i = 0; i < voices; i++) it.answer(it.lastSent, bogus(6));
+      assert.equal(it.sent.length, voices);
+      assert.equal(ede(it.last), 6);
+      assert.equal(it.count('verdictBogus'), 1);
+      ask(it, 'a.example.', 2);
+      assert.equal(it.sent.length, voices);
+      assert.equal(ede(it.last), 6);
+      atRest(it);
+    }
+  });
+
+  test('says one with a wrong clock (EDE 8): another answers, the first is blamed, nothing is remembered', () => {
     const it = world(3);
-    ask(it, 'a.example.');
-    const options = [{ kind: 'EDE', info: 6, text: 'bogus' }] as const;
-    it.answer(it.lastSent, { rcode: servfail, edns: { udpSize: 1232, version: 0, do: false, options } });
-    assert.equal(it.sent.length, 1);
-    assert.equal(ede(it.last), 6);
-    assert.equal(it.count('verdictBogus'), 1);
-    ask(it, 'a.example.', 2);
-    assert.equal(it.sent.length, 1);
-    assert.equal(ede(it.last), 6);
+    for (let i = 0; i < 30; i++) {
+      const name = `n${i}.example.`;
+      ask(it, name, i);
+      for (let next = it.sent.length - 1; next < it.sent.length; next++) {
+        it.answer(it.sent[next]!, it.sent[next]!.slot === 0 ? bogus(8) : good(name));
+      }
+      assert.equal(it.last.answers.length, 1);
+    }
+    assert.ok(blamed(it, 0, 'blamedServfail') >= 10);
+    assert.equal(it.count('verdictBogus'), 0);
     atRest(it);
   });
 
@@ -615,11 +637,26 @@ describe('a zone is not closed', () => {
     assert.equal(it.count('zoneClosings'), 0);
     atRest(it);
   };
-  test('by a client whose updates are refused', asOften(() => ({ opcode: 5 }), refused));
-  test('… fail', asOften(() => ({ opcode: 5 }), servfail));
-  test('… or are dropped', asOften(() => ({ opcode: 5 }), undefined));
-  test('by one who does not ask for recursion', asOften(() => ({ rd: false }), servfail));
-  test('by one whose questions are refused', asOften(() => ({}), refused));
+  test(
+    'by a client whose updates are refused',
+    asOften(() => ({ opcode: 5 }), refused),
+  );
+  test(
+    '… fail',
+    asOften(() => ({ opcode: 5 }), servfail),
+  );
+  test(
+    '… or are dropped',
+    asOften(() => ({ opcode: 5 }), undefined),
+  );
+  test(
+    'by one who does not ask for recursion',
+    asOften(() => ({ rd: false }), servfail),
+  );
+  test(
+    'by one whose questions are refused',
+    asOften(() => ({}), refused),
+  );
 });
 
 describe('a stale answer', () => {

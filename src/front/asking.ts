@@ -404,7 +404,8 @@ export class Asking {
     this.#release(query, attempt);
     const tries = table.get(query, field.triedCount);
     const plain = (table.get(query, field.marks) & mark.plainDns) !== 0;
-    const usual = table.get(query, field.class) === 1 && (table.get(query, field.keyFlags) & keyFlag.rd) !== 0;
+    const usual =
+      table.get(query, field.class) === 1 && (table.get(query, field.keyFlags) & keyFlag.rd) !== 0;
     let blamed = false;
     for (let i = 0; i < tries; i++) {
       const became = table.outcomeOf(query, i);
@@ -465,9 +466,12 @@ export class Asking {
     const ede = sound && scan.optAt > 0 ? readExtendedError(this.#u8, at + scan.optAt, at + scan.optEnd) : -1;
     if (ede >= 0) table.set(query, field.ede, ede + 1);
     if (failed === outcome.servfail && ede >= firstDnssecError && ede <= lastDnssecError) {
-      this.#counts[count.verdictBogus]!++;
-      this.#giveUp(query, ede, at, length, true, now);
-      return;
+      // One alone may have a wrong clock or an old trust anchor: the second opinion decides.
+      if (table.outcomes(query, outcome.servfail) >= 2 || !this.#anotherOpinion(query)) {
+        this.#counts[count.verdictBogus]!++;
+        this.#giveUp(query, ede, at, length, true, now);
+        return;
+      }
     }
     const code =
       failed === outcome.malformed ? extendedError.networkError : extendedError.noReachableAuthority;
