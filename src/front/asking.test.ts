@@ -452,6 +452,26 @@ describe('a backend that is slow', () => {
     atRest(it);
   });
 
+  test('while the first has failed: a third is asked, also when there is no budget for hedges', () => {
+    const it = world(4, { hedge: { least: 8, most: 8, unknown: 8, budget: 0, burst: 0 } }, { cache: false });
+    for (let hedges = 0; hedges < 15; hedges++) {
+      ask(it, `d${hedges}.example.`);
+      while (it.count('hedges') === hedges) it.advance(2);
+      for (const sent of it.sent.splice(0)) it.answer(sent, good(`d${hedges}.example.`));
+    }
+    ask(it, 'a.example.');
+    it.advance(10);
+    assert.equal(it.sent.length, 2);
+    it.answer(it.sent[0]!, { rcode: servfail });
+    assert.equal(it.sent.length, 2, 'the second may still answer');
+    it.advance(20);
+    assert.equal(it.sent.length, 3);
+    it.answer(it.lastSent, good('a.example.'));
+    assert.equal(it.last.answers.length, 1);
+    it.advance(5000);
+    atRest(it);
+  });
+
   test('at one name, with nobody else to ask: is looked at a few times, and counted once', () => {
     const it = world(2);
     warm(it);

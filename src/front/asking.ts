@@ -504,6 +504,15 @@ export class Asking {
     return attempt !== 0;
   }
 
+  /** Whether another backend is being asked already, or can be and is worth a token. */
+  #anotherOpinion(query: number, now: number): boolean {
+    const table = this.#table;
+    if (table.get(query, field.attempt) !== 0) return true;
+    if (table.get(query, field.sends) >= maxSends) return false;
+    if (table.get(query, field.triedCount) >= table.get(query, field.tries)) return false;
+    return this.#pickOther(query) >= 0 && this.#opinions.spend(now);
+  }
+
   /** Asks another backend at once, if there is one and it is worth it; false otherwise. `marks`: of the attempt. */
   #another(query: number, now: number, marks = 0): boolean {
     const table = this.#table;
@@ -818,6 +827,12 @@ export class Asking {
         this.#send(query, other, this.#egress.datagramChannel(other), attemptMark.company, now);
         return;
       }
+      // One has failed, and this one was asked in time to stand in for it, but does not: that is no hedge but the other opinion.
+      const failures =
+        table.outcomes(query, outcome.servfail) +
+        table.outcomes(query, outcome.refused) +
+        table.outcomes(query, outcome.malformed);
+      if (failures > 0 && this.#opinions.spend(now) && this.#another(query, now)) return;
     }
     if (first) this.#counts[count.hedgesSaved]!++;
     this.#schedule(query);
