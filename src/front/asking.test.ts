@@ -98,7 +98,31 @@ describe('a backend that fails at a question', () => {
     assert.equal(it.sent.length, 2);
     it.answer(it.lastSent, good('a.example.'));
     assert.equal(it.last.answers.length, 1);
+    assert.equal(blamed(it, first.slot, 'blamedNetwork'), 0, 'it may be forged');
+    it.advance(600);
     assert.equal(blamed(it, first.slot, 'blamedNetwork'), 1);
+    it.advance(5000);
+    atRest(it);
+  });
+
+  test('with a forged refusal of the network: its answer clears it', () => {
+    const it = world(2, {}, { cache: false });
+    for (let i = 0; i < 50; i++) {
+      const name = `n${i}.example.`;
+      ask(it, name, i);
+      const first = it.lastSent;
+      it.front.broken(first.channel, it.now);
+      it.answer(it.lastSent, good(name));
+      it.front.broken(first.channel, it.now);
+      it.advance(1);
+      it.answer(first, good(name));
+    }
+    for (const slot of [0, 1]) {
+      assert.equal(blamed(it, slot, 'blamedNetwork'), 0);
+      assert.equal(blamed(it, slot, 'unexpected'), 0);
+      assert.equal(blamed(it, slot, 'late'), 25);
+    }
+    it.advance(5000);
     atRest(it);
   });
 

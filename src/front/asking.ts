@@ -337,7 +337,9 @@ export class Asking {
     this.#ledger.answered(slot, now - attempts.sent[attempt]!, failed !== outcome.open);
     if (failed !== outcome.open) this.#ledger.note(slot, troubles[failed]!);
     if (marks & mark.pass) {
-      this.#delivery.asItIs(query, at, length);
+      // With several questions, which we do not read, nobody can say whether it is sound.
+      if (sound || table.get(query, field.nameLength) === 0) this.#delivery.asItIs(query, at, length);
+      else this.#delivery.fail(query, extendedError.networkError);
       const bad = failed === outcome.servfail ? ending.bad : ending.unknown;
       this.end(query, now, failed === outcome.open ? ending.good : bad);
       return;
@@ -411,6 +413,8 @@ export class Asking {
       const became = table.outcomeOf(query, i);
       if (became === outcome.open || (became === outcome.servfail && !whole)) continue;
       const blame = blames[became];
+      // The network's word may be forged: one that is still waited for is blamed if it stays silent.
+      if (became === outcome.network && this.#awaits(query, table.triedSlot(query, i))) continue;
       if (!blame || (plain && became === outcome.formerr)) continue;
       if (!usual && became !== outcome.network && became !== outcome.malformed) continue;
       this.#ledger.blame(table.triedSlot(query, i), blame, now);
@@ -423,6 +427,15 @@ export class Asking {
       other = next;
     }
     table.set(query, field.attempt, 0);
+  }
+
+  /** Whether an answer of the backend on `slot` may still come. */
+  #awaits(query: number, slot: number): boolean {
+    const attempts = this.#attempts;
+    let attempt = this.#table.get(query, field.attempt);
+    while (attempt !== 0 && attempts.get(attempt, attemptField.slot) !== slot)
+      attempt = attempts.get(attempt, attemptField.nextOfQuery);
+    return attempt !== 0 && !attempts.is(attempt, attemptMark.timedOut);
   }
 
   /** Ends a query that nobody waits for any more; `how`: what that says of its zone. What is still under way becomes an orphan. */
@@ -467,7 +480,7 @@ export class Asking {
     if (ede >= 0) table.set(query, field.ede, ede + 1);
     if (failed === outcome.servfail && ede >= firstDnssecError && ede <= lastDnssecError) {
       // One alone may have a wrong clock or an old trust anchor: the second opinion decides.
-      if (table.outcomes(query, outcome.servfail) >= 2 || !this.#anotherOpinion(query)) {
+      if (table.outcomes(query, outcome.servfail) >= 2 || !this.#anotherOpinion(query, now)) {
         this.#counts[count.verdictBogus]!++;
         this.#giveUp(query, ede, at, length, true, now);
         return;
@@ -721,7 +734,7 @@ export class Asking {
       if (attempts.is(attempt, attemptMark.troubled)) continue;
       this.#ledger.note(slot, 'network');
       if (query === 0) {
-        this.#orphans.broken(attempt, now);
+        this.#orphans.broken(attempt, stream, now);
       } else if (stream) this.#streamBroken(query, attempt, slot, now);
       else if ((this.#table.get(query, field.marks) & (mark.pass | mark.diagnosis)) === 0) {
         attempts.mark(attempt, attemptMark.troubled);

@@ -48,7 +48,9 @@ export class Orphans {
     if (judged && timedOut && !company) this.#ledger.blame(slot, 'blamedSilent', now);
     else if (judged && doubted) this.#ledger.blame(slot, 'blamedMalformed', now);
     const single = (table.get(query, field.marks) & (mark.pass | mark.diagnosis)) !== 0;
-    if (timedOut || single || attempts.crowded || attempts.is(attempt, attemptMark.troubled)) {
+    if (timedOut || single || attempts.crowded) {
+      if (judged && !timedOut && attempts.is(attempt, attemptMark.troubled))
+        this.#ledger.blame(slot, 'blamedNetwork', now);
       this.#ledger.ended(slot);
       attempts.remove(attempt);
       return;
@@ -90,10 +92,13 @@ export class Orphans {
     this.#remove(attempt);
   }
 
-  /** The network says that no answer will come. */
-  broken(attempt: number, now: number): void {
-    const slot = this.#attempts.get(attempt, attemptField.slot);
-    if (!this.#attempts.is(attempt, attemptMark.blamed)) this.#ledger.blame(slot, 'blamedNetwork', now);
+  /** The network says that no answer will come. `certain`: a connection is gone; else it may be forged, and the wait goes on. */
+  broken(attempt: number, certain: boolean, now: number): void {
+    const attempts = this.#attempts;
+    attempts.mark(attempt, attemptMark.troubled);
+    if (!certain) return;
+    const slot = attempts.get(attempt, attemptField.slot);
+    if (!attempts.is(attempt, attemptMark.blamed)) this.#ledger.blame(slot, 'blamedNetwork', now);
     this.#remove(attempt);
   }
 
@@ -111,7 +116,8 @@ export class Orphans {
     const end = attempts.deadline[attempt]!;
     if (!attempts.is(attempt, attemptMark.blamed)) {
       attempts.mark(attempt, attemptMark.blamed);
-      this.#ledger.blame(slot, 'blamedSilent', now);
+      const troubled = attempts.is(attempt, attemptMark.troubled);
+      this.#ledger.blame(slot, troubled ? 'blamedNetwork' : 'blamedSilent', now);
     }
     if (now < end) {
       this.#wheel.set(attempt, end);
