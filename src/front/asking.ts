@@ -178,7 +178,10 @@ export class Asking {
     table.set(query, field.tries, this.#pool?.tries ?? 1);
   }
 
-  /** Sends the question of `query` on `channel` (−1: none could be had) to the backend on `slot`. */
+  /**
+   * Sends the question of `query` on `channel` (−1: none could be had) to the backend on `slot`. Where that fails and nobody else is left
+   * to ask, the query ends in here: callers touch it no more.
+   */
   #send(query: number, slot: number, channel: number, marks: number, now: number): void {
     const table = this.#table;
     const id = channel < 0 || this.#attempts.full ? -1 : this.#freeId(channel);
