@@ -107,17 +107,30 @@ export type PaceOptions = {
   readonly scrambled?: true;
   /** Each so-many-th query asks a name that is new, from this number on. */
   readonly fresh?: { readonly every: number; readonly from: number };
+  /** Sends and reads only every so many ms, which is cheap at high rates. */
+  readonly interval?: number;
   /** What takes longer, in seconds, is lost. Left out: what comes within 2 s of the end is not. */
   readonly patience?: number;
 };
 
 /** native/pace.c. */
 export async function pace(port: number, options: PaceOptions): Promise<Pace> {
-  const { seconds, rate, names = 0, first = 0, zone = 'bench', scrambled, fresh, patience } = options;
+  const {
+    seconds,
+    rate,
+    names = 0,
+    first = 0,
+    zone = 'bench',
+    scrambled,
+    fresh,
+    interval,
+    patience,
+  } = options;
   const args = ['-p', port, '-l', seconds, '-n', names, '-f', first, '-z', zone];
   if (rate) args.push('-r', rate);
   if (scrambled) args.push('-x');
   if (fresh) args.push('-e', `${fresh.every}:${fresh.from}`);
+  if (interval) args.push('-b', interval);
   if (patience) args.push('-g', patience);
   const text = await run('load', join(binDir, 'pace'), args.map(String), seconds + 15);
   const result: Pace = JSON.parse(text);

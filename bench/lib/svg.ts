@@ -114,10 +114,14 @@ export function grid(
   const fieldWidth = (width - left - 16) / labels.length;
   const fieldHeight = 38;
   const x = (index: number) => left + index * fieldWidth;
-  const y = (index: number) => top + 24 + index * fieldHeight;
-  const heads = labels.map((label, index) =>
-    text(x(index) + fieldWidth / 2, top + 12, label, 'text-anchor="middle" font-size="12" font-weight="600"'),
-  );
+  const y = (index: number) => top + 28 + index * fieldHeight;
+  const heads = labels.flatMap((label, index) => {
+    const words = label.length * 7 > fieldWidth ? label.split(' ') : [label];
+    const style = 'text-anchor="middle" font-size="12" font-weight="600"';
+    return words.map((word, line) =>
+      text(x(index) + fieldWidth / 2, top + 18 - (words.length - 1 - line) * 14, word, style),
+    );
+  });
   const sides = groups.map((group, index) =>
     text(left - 10, y(index) + fieldHeight / 2 + 4, group, 'text-anchor="end"'),
   );

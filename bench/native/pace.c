@@ -2,13 +2,14 @@
  * A client that keeps to a schedule (open loop) or keeps a window full (closed loop), and names its queries itself, so
  * that names need no file and can go on for ever.
  *   pace -p PORT -l SECONDS [-r RATE | -w WINDOW] [-n NAMES] [-f FIRST] [-s SOCKETS] [-z ZONE] [-x] [-e EVERY:FROM]
- *        [-g SECONDS]
+ *        [-g SECONDS] [-b MS]
  * NAMES 0: every query asks a new name, from number FIRST on; else FIRST … FIRST+NAMES-1 in turn. -x: numbers look
  * random. -e: each EVERY-th query asks a name that is new instead, from number FROM on. ZONE has five letters.
  *
  * Every name exists: an answer is good when its code is NOERROR, its question ours and its first record 192.0.2.1.
  * `failed` counts other codes, `wrong` NOERROR with other content, `unexpected` what nobody asked or had been answered.
- * With -g, what is not answered so long after it was due is lost, and has a latency of that length.
+ * With -b, what is due is sent and what has come is read only every so many ms, which is cheap at high rates; latencies
+ * still count to the kernel's time stamps. With -g, what is not answered so long after it was due is lost, and has a latency of that length.
  *
  * Open loop: query i is due at start + i/RATE whatever happened to the ones before it, and its latency counts from
  * when it was due to when the kernel took in the answer. A server that stalls therefore cannot stop the clock, and
@@ -26,6 +27,7 @@ static uint32_t latency[fine + coarse + 1], lateness[fine + coarse + 1];
 static uint64_t sent, received, failed, wrong, unexpected, slow, codes[16];
 static int sockets = 8, names, window = 200, scrambled, fresh_every;
 static uint32_t first, fresh_from;
+static int64_t interval;        /* ns between two looks at the clock and the sockets; 0: as soon as there is something */
 static int64_t patience;        /* ns; 0: 2 s after the end, and nothing is too late before it */
 static uint64_t in_flight;
 
@@ -133,7 +135,7 @@ static void send_some(int number, int64_t when, int64_t gap, int64_t now) {
 int main(int argc, char **argv) {
   int port = 0, rate = 0, option;
   double seconds = 1;
-  while ((option = getopt(argc, argv, "p:l:r:w:n:f:s:z:xe:g:")) != -1) switch (option) {
+  while ((option = getopt(argc, argv, "p:l:r:w:n:f:s:z:xe:g:b:")) != -1) switch (option) {
       case 'p': port = atoi(optarg); break;
       case 'l': seconds = atof(optarg); break;
       case 'r': rate = atoi(optarg); break;
@@ -146,6 +148,7 @@ int main(int argc, char **argv) {
       case 'e':
         if (sscanf(optarg, "%d:%u", &fresh_every, &fresh_from) != 2) return 64;
         break;
+      case 'b': interval = atof(optarg) * 1e6; break;
       case 'g': patience = atof(optarg) * 1e9; break;
       default: return 64;
     }
@@ -180,7 +183,11 @@ int main(int argc, char **argv) {
       while (in_flight < (uint64_t)window) send_some(window - in_flight, now, 0, now);
       wait = 100000000;
     }
-    if (wait > 0) {
+    if (interval) {
+      struct timespec timeout = {interval / 1000000000, interval % 1000000000};
+      nanosleep(&timeout, NULL);
+      poll(polls, sockets, 0);
+    } else if (wait > 0) {
       if (!rate && wait > end - now) wait = end - now;
       struct timespec timeout = {wait / 1000000000, wait % 1000000000};
       ppoll(polls, sockets, &timeout, NULL);
