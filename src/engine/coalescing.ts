@@ -7,11 +7,11 @@
 /** Packets that a wait is meant to gather; a batch that had as many needs none. */
 const enough = 32;
 /** Arrivals per ms from which a wait pays. */
-const worthwhile = 40;
+const worthwhile = 30;
 /** The longest wait, ms. */
 const longest = 0.3;
 /** Least time over which arrivals are counted, ms. */
-const period = 1;
+const period = 4;
 
 export class Coalescing {
   #on = false;

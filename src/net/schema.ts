@@ -74,7 +74,7 @@ export const netOptions = {
     applies: 'restart',
   }),
   coalesce: option(flag(), {
-    docs: 'Under load, from 40,000 packets/s for each worker, UDP packets may gather for up to 0.3 ms, so that each system call moves more of them: less processor time for a little latency. `off`: none ever waits. For the batch engine.',
+    docs: 'Under load, from 30,000 packets/s for each worker, UDP packets may gather for up to 0.3 ms, so that each system call moves more of them: less processor time for a little latency. `off`: none ever waits. For the batch engine.',
     default: 'on',
   }),
   tcp: option(
