@@ -60,6 +60,8 @@ const floor = 0.01;
 const margin = 3;
 /** Fewest failures that say anything. */
 const fewest = 6;
+/** Fewest unanswered queries in a row that say anything: slow names come in runs. */
+const fewestSilent = 9;
 /** An unanswered query counts this long (ms) after another backend was quicker: it may be slow, not lost. */
 const patience = 1000;
 /** Shares of NXDOMAIN may differ by so much. */
@@ -216,13 +218,13 @@ export class Siblings {
 
   #silence(member: Member): Finding | null {
     const { overdue, streak, before } = member;
-    if (overdue < fewest) return null;
+    if (overdue < fewestSilent) return null;
     const own = before[liveField.queries]! - streak.own;
     // Where a backend may get all the slow names, each one counts only when another backend was quicker.
     const blamed = this.#rules.spread ? own : before[liveField.silent]! - streak.blamed;
     const length = Math.min(overdue, own, blamed);
     const asked = this.#asked - streak.asked - own;
-    if (length < fewest || asked < fewestAsked) return null;
+    if (length < fewestSilent || asked < fewestAsked) return null;
     const unanswered = Math.max(0, 1 - (this.#answered - streak.answered) / asked);
     const score =
       (-length * Math.log(Math.min(1, Math.max(2 * floor, 2 * unanswered)))) / this.#rules.certainty;
