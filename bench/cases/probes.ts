@@ -49,7 +49,7 @@ export const probes: Case = {
   name: 'probes',
   title: 'A thousand backends probed once a second',
   about:
-    `${backends.toLocaleString('en')} backends, each asked once a second over UDP, from a new socket each time. No client asks: ` +
+    `${backends.toLocaleString('en')} backends, each asked once a second over UDP, from a socket that is changed after 8 to 24 probes. No client asks: ` +
     'processor time of the whole process, with the look at live traffic every 50 ms; the second row is what is left without probes.',
   async run(stage, { rounds, seconds }, say) {
     const rows = subjects.map(({ name, label }): Row => ({ name, label, values: {} }));
