@@ -77,7 +77,7 @@ export const balanceOptions = {
           default: 1,
         }),
         burst: option(whole(0, 100_000), {
-          docs: 'Second questions beyond that, in each worker, saved up for when a backend fails and health has not yet found it out.',
+          docs: 'Second questions of this pool beyond that, in each worker, saved up for when a backend fails and health has not yet found it out.',
           default: 400,
         }),
       }).superRefine((hedge, context) => {

@@ -535,6 +535,24 @@ describe('a backend that is slow', () => {
     atRest(it);
   });
 
+  test('in one pool does not use up what another pool has for its hedges', () => {
+    const small = { ...hedge, budget: 0, burst: 0 };
+    const it = new World({
+      pools: [pool(2, 0, { hedge: small }), pool(2, 2, { name: 'other', hedge })],
+      plan: { domains: [{ suffix: 'other.example', pool: 1 }] },
+    });
+    const hedged = (zone: string) => {
+      const before = it.count('hedges');
+      for (let i = 0; i < 30; i++) ask(it, `n${i}.${zone}.example.`, i);
+      it.advance(150);
+      return it.count('hedges') - before;
+    };
+    // Sixteen routine tokens, saved up from the start, and nothing after that.
+    assert.equal(hedged('mine'), 16);
+    assert.equal(hedged('mine2'), 0);
+    assert.equal(hedged('other'), 30);
+  });
+
   test('for all of two seconds: every client is served within a few hedge delays', () => {
     const it = world(4, { policy: 'least-outstanding' }, { cache: false });
     warm(it, 200);

@@ -73,7 +73,6 @@ export class Asking {
   readonly #zones: Zones;
   readonly #wheel = new Wheel(maxInFlight);
   readonly #orphans: Orphans;
-  readonly #budget = new Budget();
   readonly #opinions = new Opinions();
   readonly #answer = new AnswerScan();
   readonly #tried = new Int32Array(maxTried);
@@ -83,6 +82,8 @@ export class Asking {
   readonly asked: Asked;
   #domains!: Domains;
   #pools: readonly Pool[] = [];
+  /** By pool, kept across snapshots. */
+  #budgets: ReadonlyMap<string, Budget> = new Map();
   #pool: Pool | undefined;
 
   constructor(parts: AskingParts) {
@@ -107,12 +108,14 @@ export class Asking {
   /** Puts a snapshot in force. What is in flight, and what was learnt of the backends, stays. */
   apply(plan: Plan, keeping: PlanCache | undefined): void {
     this.#domains = new Domains(plan);
-    this.#pools = plan.pools.map(pool => new Pool(pool, this.#board, this.#worker, this.#entropy.int));
+    const before = this.#budgets;
+    this.#budgets = new Map(plan.pools.map(({ name }) => [name, before.get(name) ?? new Budget()]));
+    this.#pools = plan.pools.map(pool => {
+      const budget = this.#budgets.get(pool.name)!;
+      if (pool.hedge) budget.apply(pool.hedge);
+      return new Pool(pool, this.#board, this.#worker, this.#entropy.int, budget);
+    });
     this.#shelf.apply(keeping);
-    // One worker, one budget: the most generous pool's.
-    let best = null;
-    for (const { hedge } of plan.pools) if (hedge && (!best || hedge.burst > best.burst)) best = hedge;
-    if (best) this.#budget.apply(best);
   }
 
   /** Whether nothing is in flight on `channel`. */
@@ -159,7 +162,7 @@ export class Asking {
   ask(query: number, now: number): void {
     const table = this.#table;
     const slot = this.#pick(table.nameAt(query), table.get(query, field.nameLength), 0);
-    this.#budget.earn();
+    this.#pool?.budget.earn();
     if (slot >= 0) {
       this.#send(query, slot, this.#egress.datagramChannel(slot), 0, now);
       return;
@@ -834,9 +837,11 @@ export class Asking {
     const most = Math.min(maxSends, table.get(query, field.tries));
     if (table.count < hedgeBelow && slot >= 0 && table.get(query, field.triedCount) < most) {
       const doubted = this.#ledger.doubts(slot, now) || this.#board.stateCode(slot) > stateCode.up;
-      const other = this.#budget.canSpend(doubted) ? this.#pickOther(query) : -1;
-      if (other >= 0) {
-        this.#budget.spend(doubted);
+      this.#poolOf(query);
+      const budget = this.#pool?.budget;
+      const other = budget?.canSpend(doubted) ? this.#pickOther(query) : -1;
+      if (budget && other >= 0) {
+        budget.spend(doubted);
         this.#counts[count.hedges]!++;
         this.#ledger.count(slot, 'hedged');
         table.set(query, field.hedges, Math.min(hedgeDoublings, table.get(query, field.hedges) + 1));

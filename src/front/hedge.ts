@@ -14,6 +14,7 @@ const routineShare = 0.75;
 const routineMost = 16;
 
 export class Budget {
+  #begun = false;
   #share = 0;
   #most = 0;
   #routine = 0;
@@ -21,7 +22,8 @@ export class Budget {
 
   /** Takes new rules; what was saved up stays, within them. */
   apply(rules: PlanHedge): void {
-    const fresh = this.#most === 0;
+    const fresh = !this.#begun;
+    this.#begun = true;
     this.#share = rules.budget;
     this.#most = rules.burst;
     this.#routine = fresh ? routineMost : Math.min(this.#routine, routineMost);

@@ -2,6 +2,7 @@
 import { type Board, stateCode, viewField } from '#balance/board.ts';
 import type { Candidates, Policy, Question, RandomInt } from '#balance/policy.ts';
 import { makePolicy } from '#balance/registry.ts';
+import type { Budget } from './hedge.ts';
 import { maxInFlight } from './inflight.ts';
 import type { PlanHedge, PlanPool } from './plan.ts';
 
@@ -19,6 +20,8 @@ export class Pool implements Candidates {
   /** Most backends that one question is asked of, when answers are bad. */
   readonly tries: number;
   readonly hedge: PlanHedge | null;
+  /** What its hedges may cost; the same in all snapshots that have the pool. */
+  readonly budget: Budget;
   /** The last pick found no fit backend and took one that is down. */
   failedOpen = false;
   readonly #slots: Int32Array;
@@ -36,7 +39,8 @@ export class Pool implements Candidates {
   #best95Holds = 0;
   #mostOutstanding = fairShare;
 
-  constructor(plan: PlanPool, board: Board, worker: number, random: RandomInt) {
+  constructor(plan: PlanPool, board: Board, worker: number, random: RandomInt, budget: Budget) {
+    this.budget = budget;
     this.size = plan.backends.length;
     this.timeout = plan.timeout;
     this.tries = plan.tries;
