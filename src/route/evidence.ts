@@ -1,0 +1,68 @@
+/** What the announcer decides on: everything that speaks for or against a service address, at one moment. Plain data. */
+import type { BackendState } from '#balance/board.ts';
+
+/** One backend of a pool. */
+export type MemberView = {
+  readonly name: string;
+  readonly family: 'ipv4' | 'ipv6';
+  readonly state: BackendState;
+  readonly weight: number;
+};
+
+/** One pool. */
+export type PoolView = {
+  readonly pool: string;
+  readonly members: readonly MemberView[];
+  /** All of its backends fail alike: none of them serves, whatever their states are. */
+  readonly everybody: boolean;
+  /** Queries/s that it was given lately; null where that is not known. */
+  readonly load: number | null;
+};
+
+/** What our own listener does at a service address; absent where Chorus does not listen there. */
+export type ListenerView = {
+  readonly address: string;
+  readonly udp: 'good' | 'bad' | 'unknown';
+  readonly tcp: 'good' | 'bad' | 'unknown';
+  /** In words, when one of them is bad. */
+  readonly detail: string;
+};
+
+/** An operator's drain, or that of a stop. Times of day in ms since 1970. */
+export type DrainOrder = {
+  readonly since: number;
+  readonly who: string;
+  readonly reason: string;
+  /** When it ends by itself; null: not. */
+  readonly until: number | null;
+  /** The short form, at the end of the process. */
+  readonly stop: boolean;
+};
+
+/**
+ * What the fronts of the farm agree on for one service address.
+ * - `free`: there is no budget; each decides for itself.
+ * - `granted`: enough others announce, and this one may withdraw. `denied`: it may not. `asking`: not known yet.
+ * - `away`: nobody to agree with; `rule` of the configuration decides.
+ * - `everybody`: all fronts find the address down at the same time: nobody withdraws, who had withdrawn comes back degraded.
+ */
+export type BudgetView = {
+  readonly verdict: 'free' | 'asking' | 'granted' | 'denied' | 'away' | 'everybody';
+  /** In words: "2 of 3 others announce, 1 must stay". */
+  readonly detail: string;
+};
+
+/** Everything at one moment. */
+export type Evidence = {
+  readonly pools: readonly PoolView[];
+  readonly listeners: readonly ListenerView[];
+  /** The cache is warm, the first probes are answered: what was just started may be announced. */
+  readonly warm: boolean;
+  readonly drain: DrainOrder | null;
+  /** By service address; absent: `free`. */
+  readonly budget: ReadonlyMap<string, BudgetView>;
+  /** Queries/s by all clients lately; null where that is not known (no listener). */
+  readonly traffic: number | null;
+  /** Why nothing may be announced at all; null when nothing speaks against it: "another Chorus announces 192.0.2.53 here". */
+  readonly forbidden: string | null;
+};
