@@ -14,6 +14,7 @@ import type { ChorusError } from '#kit/errors.ts';
 import type { Log } from '#kit/log.ts';
 import { version } from '#kit/version.ts';
 import { formatEndpoint } from '#net/address.ts';
+import { yieldToWorkers } from '#net/scheduling.ts';
 import { become, resolveAccount } from './account.ts';
 import { Configuration } from './configuration.ts';
 import { DaemonControl } from './control.ts';
@@ -64,6 +65,8 @@ export class Daemon {
     const { engine, reason } = chooseEngine(snapshot.engine);
     if (reason !== null) log.warn('the batch engine cannot run here, using the loop engine', { reason });
 
+    // Before there are workers, which then put themselves first.
+    yieldToWorkers();
     const shared = makeShared(snapshot, engine);
     const slots = new Slots(shared.board);
     const crew = new Crew({

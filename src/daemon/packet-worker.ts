@@ -8,6 +8,7 @@ import { makeArena } from '#kit/arena.ts';
 import { formatEndpoint } from '#net/address.ts';
 import { now as monotonic } from '#net/clock.ts';
 import { loadLibc, preferHugePages } from '#net/libc.ts';
+import { serveAtOnce } from '#net/scheduling.ts';
 import type { FromWorker, Granted, ListenAddress, ToWorker, WorkerPlan, WorkerStart } from './protocol.ts';
 import { netRow } from './rows.ts';
 import { makeFront, refusal } from './worker-front.ts';
@@ -15,6 +16,7 @@ import { makeFront, refusal } from './worker-front.ts';
 const port = parentPort;
 if (!port) throw new Error('packet-worker.ts is the entry file of a worker thread');
 const start: WorkerStart = workerData;
+serveAtOnce();
 const say = (message: FromWorker): void => port.postMessage(message);
 
 const arena = makeArena(frontArenaBytes + batchArenaBytes);

@@ -6,6 +6,7 @@ import { Entropy } from '#front/entropy.ts';
 import { type Front, frontArenaBytes } from '#front/front.ts';
 import { makeArena } from '#kit/arena.ts';
 import { now } from '#net/clock.ts';
+import { serveAtOnce } from '#net/scheduling.ts';
 import type { FromWorker, ToWorker, WorkerPlan, WorkerStart } from './protocol.ts';
 import { netRow } from './rows.ts';
 import { makeFront, refusal } from './worker-front.ts';
@@ -13,6 +14,7 @@ import { makeFront, refusal } from './worker-front.ts';
 const port = parentPort;
 if (!port) throw new Error('stream-worker.ts is the entry file of a worker thread');
 const start: WorkerStart = workerData;
+serveAtOnce();
 const say = (message: FromWorker): void => port.postMessage(message);
 
 const arena = makeArena(frontArenaBytes + loopArenaBytes);

@@ -53,6 +53,8 @@ export const constants = {
   EPOLL_CTL_DEL: 2,
   MADV_HUGEPAGE: 14,
   PR_SET_TIMERSLACK: 29,
+  SCHED_OTHER: 0,
+  SCHED_BATCH: 3,
   EFD_NONBLOCK: 0x800,
   EFD_CLOEXEC: 0x80000,
 } as const;
@@ -95,6 +97,7 @@ export type Libc = {
   madvise(address: number, length: number, advice: number): number;
   nanosleep(request: number, remaining: number): number;
   prctl(option: number, value: number, a: number, b: number, c: number): number;
+  setScheduler(thread: number, policy: number, parameter: number): number;
 };
 
 /** Asks for huge pages under `memory`, where the system gives them: a lookup then costs one address translation less. */
@@ -140,6 +143,7 @@ export function loadLibc(): Libc {
     close: lib.func('int close(int)'),
     nanosleep: lib.func('int nanosleep(intptr_t, intptr_t)'),
     prctl: lib.func('int prctl(int, uint64_t, uint64_t, uint64_t, uint64_t)'),
+    setScheduler: lib.func('int sched_setscheduler(int, int, intptr_t)'),
     madvise: lib.func('int madvise(intptr_t, size_t, int)'),
   };
   return loaded;

@@ -43,6 +43,20 @@ describe('the life of a front', requires('root', 'ip', 'dig', 'dnsperf'), () => 
   });
 
   for (const engine of engines) {
+    test(`${engine} engine: threads that serve clients may interrupt the others, never the other way round`, async () => {
+      const front = await Chorus.start(config(engine));
+      const threads = readdirSync(`/proc/${front.program.pid}/task`).map(tid => {
+        const stat = readFileSync(`/proc/${front.program.pid}/task/${tid}/stat`, 'utf8');
+        // The name in brackets may hold spaces; the policy is field 41 of proc_pid_stat(5).
+        const [, name = '', rest = ''] = /\((.*)\) (.*)/s.exec(stat) ?? [];
+        return { name, policy: Number(rest.split(' ')[38]) };
+      });
+      const serves = ({ name }: { name: string }) => /^(packet|stream)-/.test(name);
+      assert.ok(threads.some(serves), JSON.stringify(threads));
+      for (const thread of threads) assert.equal(thread.policy, serves(thread) ? 0 : 3, thread.name);
+      await front.program.stop();
+    });
+
     test(`${engine} engine: SIGTERM drains: what was asked is answered, nothing new is taken, exit 0`, async () => {
       const front = await Chorus.start(config(engine, { 'drain-timeout': '20s' }));
       const udp = new UdpClient(front.v4);
