@@ -199,6 +199,49 @@ export const errorTable = {
     remedy: 'Check that its folder exists and that this user may write there.',
     exit: exitCodes.osError,
   },
+  DRAIN_NOTHING: {
+    message: 'there is nothing to drain: the configuration has no service addresses',
+    remedy:
+      'Name them under `service-addresses:`, or take this front out where its address is moved. `chorus backend drain NAME` drains one backend.',
+    exit: exitCodes.config,
+  },
+  DRAIN_NOT_KEPT: {
+    message: 'drained, but a restart would end the drain: {reason}',
+    remedy: 'Let this user write to the folder `state:` of the configuration, then drain again.',
+    exit: exitCodes.osError,
+  },
+  DRAIN_STILL_KEPT: {
+    message: 'no longer drained, but {file} would bring the drain back at a restart: {reason}',
+    remedy: 'Remove the file by hand.',
+    exit: exitCodes.osError,
+  },
+  DRAIN_FILE_BROKEN: {
+    message: 'cannot tell from {file} whether this front is drained, so it stays drained: {reason}',
+    remedy: '`chorus undrain` ends the drain and removes the file.',
+    exit: exitCodes.data,
+  },
+  DRAIN_LIFTED: {
+    message: 'the drain has ended before it was safe: {reason}',
+    remedy: '`chorus routes` shows what is announced; `chorus drain` begins again.',
+    exit: exitCodes.failed,
+  },
+  DRAIN_UNFINISHED: {
+    message: 'not safe to stop after {seconds} s: {reason}',
+    remedy:
+      '`chorus routes` shows what is still announced and why; the drain goes on, `chorus undrain` ends it.',
+    exit: exitCodes.failed,
+  },
+  ADDRESS_CLAIMED: {
+    message: 'nothing is announced: {holder} announces {address} on this machine',
+    remedy:
+      'Stop the other Chorus, or take the address out of one of the two configurations. This one goes on trying and announces when the other has ended.',
+    exit: exitCodes.unavailable,
+  },
+  ROUTES_NONE: {
+    message: 'there are no routes: the configuration has no service addresses',
+    remedy: 'Name them under `service-addresses:` and reload.',
+    exit: exitCodes.config,
+  },
   USAGE: {
     message: '{reason}',
     remedy: '`chorus --help` and `chorus COMMAND --help` show what is understood.',
