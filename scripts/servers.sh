@@ -16,6 +16,9 @@ dnsperf dnsperf
 dig bind9-dnsutils
 kdig knot-dnsutils
 drill ldnsutils
+bird bird2
+vtysh frr
+exabgp exabgp
 ip iproute2
 cc gcc libc6-dev
 LIST

@@ -10,5 +10,26 @@ export const driverOptions = {} as const satisfies Record<string, z.ZodType>;
 
 export type DriverKind = keyof typeof driverOptions;
 
+/** What a kind's options are after their check. */
+export type DriverOptions<Kind extends DriverKind> = z.output<(typeof driverOptions)[Kind]>;
+
+/** A kind with options of its own. */
+export type DriverChoice<Kind extends DriverKind = DriverKind> = {
+  [Each in Kind]: { readonly kind: Each; readonly options: DriverOptions<Each> };
+}[Kind];
+
 /** Makes a driver; nothing is begun before the first `want`. Throws a ChorusError where it can never work as configured. */
 export type MakeDriver<Options> = (options: Options, world: DriverWorld) => RouteDriver;
+
+/** Loads what makes a driver: none of it is loaded for a configuration without drivers. */
+export const driverLoaders: {
+  readonly [Kind in DriverKind]: () => Promise<MakeDriver<DriverOptions<Kind>>>;
+} = {};
+
+/** Loads and makes a driver. Rejects as its maker throws. */
+export async function makeDriver<Kind extends DriverKind>(
+  { kind, options }: DriverChoice<Kind>,
+  world: DriverWorld,
+): Promise<RouteDriver> {
+  return (await driverLoaders[kind]())(options, world);
+}
