@@ -40,11 +40,16 @@ export type DrainOrder = {
 };
 
 /**
- * What the fronts of the farm agree on for one service address.
+ * What the fronts of the farm agree on for one service address that is found down (`AddressReport.asks`).
  * - `free`: there is no budget; each decides for itself.
- * - `granted`: enough others announce, and this one may withdraw. `denied`: it may not. `asking`: not known yet.
- * - `away`: nobody to agree with; `rule` of the configuration decides.
+ * - `granted`: it may be withdrawn, and stay so. The only verdict of an existing budget with which it may.
+ * - `denied`: too few others announce it: it stays announced as degraded, and comes back so where it was withdrawn.
+ * - `asking`: the answer is on its way, within milliseconds as a rule: nothing changes until then.
+ * - `away`: nobody to agree with, and the rule of the configuration is to keep it: as `denied` where it is announced; what is
+ *   withdrawn stays so. (Where the rule is to withdraw, the verdict is `granted`.)
  * - `everybody`: all fronts find the address down at the same time: nobody withdraws, who had withdrawn comes back degraded.
+ *
+ * While nothing is asked it is `asking`, or `denied` where the answer would be that.
  */
 export type BudgetView = {
   readonly verdict: 'free' | 'asking' | 'granted' | 'denied' | 'away' | 'everybody';

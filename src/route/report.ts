@@ -37,6 +37,17 @@ export type AddressReport = {
   readonly wanted: Announcement | null;
   readonly via: readonly string[];
   readonly drain: DrainPhase;
+  /** What the evidence says of it, whatever is announced and whatever the budget allows. `down` from the first moment, `fall` or not. */
+  readonly found: {
+    readonly verdict: 'well' | 'down' | 'unknown';
+    readonly since: number;
+    readonly reason: string;
+  };
+  /**
+   * It is to be withdrawn on evidence, or is withdrawn so already: found down for `fall`, `when-down: withdraw`, no drain. The
+   * budget is asked exactly while this is true, and a permission ends with it.
+   */
+  readonly asks: boolean;
   readonly budget: BudgetView;
   /** It is held down until then after flaps; null: it is not. */
   readonly heldUntil: number | null;
@@ -67,6 +78,20 @@ export type RouteStatus = {
   readonly agrees: boolean;
 };
 
+/** How it stands with the other fronts of the farm, beyond single addresses. */
+export type BudgetStatus = {
+  readonly farm: string;
+  readonly member: string;
+  /** `connecting`: not yet agreed with anybody. `up`: in touch through etcd. `away`: etcd was not heard of for longer than the lease. */
+  readonly state: 'connecting' | 'up' | 'away';
+  /** Time of day in ms since 1970. */
+  readonly since: number;
+  readonly detail: string;
+  readonly problems: readonly { readonly code: string; readonly message: string; readonly remedy: string }[];
+  /** What works, but leaves the farm near its limit: "a drain leaves 0 others that announce 192.0.2.53, 1 must stay". */
+  readonly warnings: readonly string[];
+};
+
 /** All of it: `GET /api/v1/routes`. Times of day in ms since 1970. */
 export type RoutesStatus = {
   readonly addresses: readonly (Omit<AddressReport, 'prefix'> & { readonly prefix: string })[];
@@ -80,4 +105,6 @@ export type RoutesStatus = {
     readonly state: AddressState;
     readonly reason: string;
   }[];
+  /** Null without a budget. */
+  readonly budget: BudgetStatus | null;
 };
