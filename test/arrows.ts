@@ -40,6 +40,7 @@ export const pure = [
   'health/pool.ts',
   'health/probes/query.ts',
   'health/probes/answer.ts',
+  'node/supervisor.ts',
   'route/announcement.ts',
   'route/driver.ts',
   'route/evidence.ts',

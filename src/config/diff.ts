@@ -34,6 +34,8 @@ export function keepRestartOnly(running: Snapshot, next: Snapshot): Snapshot {
   const { user: _user, group: _group, ...rest } = next;
   return {
     ...rest,
+    // Without a listener there are no workers, and only a start makes them.
+    listen: running.listen.length === 0 ? [] : next.listen,
     api: running.api,
     workers: running.workers,
     engine: running.engine,
@@ -53,8 +55,12 @@ const restartPaths = new Set(
 
 function needsRestart({ path }: Change, running: Snapshot): boolean {
   const name = path.join('.');
-  // A cache takes its memory at the start: it can be turned off at any time, but not on.
-  return restartPaths.has(name) || (name === 'cache' && running.cache === null);
+  // A cache takes its memory at the start, a listener its workers: they can be turned off at any time, but not on.
+  return (
+    restartPaths.has(name) ||
+    (name === 'cache' && running.cache === null) ||
+    (name === 'listen' && running.listen.length === 0)
+  );
 }
 
 function changes(a: Snapshot, b: Snapshot): Change[] {

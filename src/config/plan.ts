@@ -91,5 +91,6 @@ export function healthTargets(snapshot: Snapshot, slotOf: SlotOf): HealthTarget[
 
 /** What evidence may do in each pool. */
 export function healthRules(snapshot: Snapshot): PoolRules[] {
-  return snapshot.pools.map(({ name, policy, evidence }) => ({ pool: name, policy, evidence }));
+  const direct = snapshot.listen.length === 0;
+  return snapshot.pools.map(({ name, policy, evidence }) => ({ pool: name, policy, evidence, direct }));
 }

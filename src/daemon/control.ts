@@ -56,11 +56,12 @@ export class DaemonControl implements Control {
       .filter(({ lives, generation }) => !lives || generation !== configuration.generation);
     const reasons = idle.map(({ worker, kind }) => `worker ${worker} (${kind}) does not serve`);
     const report = health.report();
+    const listening = configuration.running.listen.length > 0;
     const pools = health.pools().map(({ pool, failOpen }) => {
       const fit = report.some(backend => backend.pool === pool && serves(backend.state));
       if (!fit) {
-        const then = failOpen ? 'those that are down are tried' : 'its queries fail';
-        reasons.push(`pool ${pool}: no backend serves, ${then}`);
+        const then = failOpen ? ', those that are down are tried' : listening ? ', its queries fail' : '';
+        reasons.push(`pool ${pool}: no backend serves${then}`);
       }
       return fit || failOpen;
     });

@@ -102,7 +102,8 @@ export class Crew {
   apply(plan: WorkerPlan, bound?: () => Promise<void>): Promise<void> {
     return this.#alone(async () => {
       const members = this.#members.filter(member => member.running);
-      if (members.length === 0) throw new ChorusError('WORKER_DIED', { worker: 0, reason: 'none is left' });
+      if (members.length === 0 && this.#members.length > 0)
+        throw new ChorusError('WORKER_DIED', { worker: 0, reason: 'none is left' });
       const granted = new Map<number, readonly Granted[]>();
       try {
         // TCP listeners share their address with nobody: what another server holds is noticed here, before UDP sockets

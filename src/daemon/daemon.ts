@@ -62,7 +62,11 @@ export class Daemon {
     options.setLog(snapshot.log);
     for (const warning of warningsOf(snapshot)) log.warn('configuration', { warning });
     const account = resolveAccount(snapshot.user, snapshot.group);
-    const { engine, reason } = chooseEngine(snapshot.engine);
+    // Without a listener there is nothing to move in batches, and libc is not loaded.
+    const { engine, reason } =
+      snapshot.listen.length === 0
+        ? ({ engine: 'loop', reason: null } as const)
+        : chooseEngine(snapshot.engine);
     if (reason !== null) log.warn('the batch engine cannot run here, using the loop engine', { reason });
 
     // Before there are workers, which then put themselves first.

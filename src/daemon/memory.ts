@@ -32,9 +32,18 @@ export type Shared = {
 
 /**
  * Takes the memory and lays out the workers: with the batch engine one packet worker each and a stream worker for TCP;
- * with the loop engine stream workers that take datagrams, the first of them TCP too.
+ * with the loop engine stream workers that take datagrams, the first of them TCP too. Without a listener there is nothing to
+ * move: no worker, no cache.
  */
 export function makeShared(snapshot: Snapshot, engine: Engine): Shared {
+  if (snapshot.listen.length === 0) {
+    return {
+      board: new Board(0),
+      counters: new SharedArrayBuffer(counterBytes(0)),
+      cache: null,
+      starts: [],
+    };
+  }
   const packets = engine === 'batch' ? snapshot.workers : 0;
   const workers = engine === 'batch' ? packets + 1 : snapshot.workers;
   const board = new Board(workers);

@@ -5,7 +5,7 @@ import { rcodes, types } from '#wire/types.ts';
 import { VirtualClock } from './clock.ts';
 import { Health, type HealthEvent } from './health.ts';
 import { answerTo, type Server, VirtualNetwork } from './network.ts';
-import type { HealthTarget, ProbeSettings } from './targets.ts';
+import { defaultEvidence, type HealthTarget, type PoolRules, type ProbeSettings } from './targets.ts';
 
 const probe: ProbeSettings = {
   kind: 'dns-udp',
@@ -30,6 +30,8 @@ function seeded(seed = 7): (bound: number) => number {
     return (x >>> 0) % bound;
   };
 }
+
+const rulesOf = (pool: string): PoolRules => ({ pool, policy: '', evidence: defaultEvidence });
 
 const good: Server = query => [{ after: 2, bytes: answerTo(query) }];
 const silent: Server = () => [];
@@ -338,4 +340,44 @@ test('after stop nothing is left', () => {
   health.stop();
   assert.equal(network.open, 0);
   assert.equal(clock.pending, 0);
+});
+
+test('a server whose process ended is down at once, and up when its probes are good again in a row', () => {
+  const { clock, board, health, events, serve } = setUp();
+  const probes = [probe, { ...probe, kind: 'dns-udp', type: types.NS }];
+  serve(0, good);
+  health.apply([target('kai', 0, { probes })], [{ ...rulesOf('default'), direct: true }]);
+  clock.advance(5000);
+  assert.equal(board.get(0), 'up');
+  assert.equal(health.ended(0, 'its process ended: killed by SIGSEGV'), true);
+  assert.equal(board.get(0), 'down');
+  assert.equal(events.at(-1)?.reason, 'its process ended: killed by SIGSEGV');
+  clock.advance(2000);
+  assert.equal(board.get(0), 'down', 'two good ones of three');
+  clock.advance(2000);
+  assert.equal(board.get(0), 'up');
+  // Again within ten minutes: no hold-down where clients do not ask through us.
+  health.ended(0, 'its process ended: exit 1');
+  clock.advance(4000);
+  assert.equal(board.get(0), 'up');
+  assert.equal(health.ended(9, 'x'), false);
+});
+
+test('a server that is not probed cannot be ended: nothing would bring it back', () => {
+  const { board, health } = setUp();
+  health.apply([target('kai', 0, { probes: [] })]);
+  health.ended(0, 'its process ended: exit 1');
+  assert.equal(board.get(0), 'up');
+});
+
+test('where clients do not ask through us, nobody is kept in because all fail alike', () => {
+  for (const direct of [false, true]) {
+    const { clock, board, health, serve } = setUp();
+    for (const slot of [0, 1]) serve(slot, silent);
+    health.apply([target('kai', 0), target('nika', 1)], [{ ...rulesOf('default'), direct }]);
+    clock.advance(10_000);
+    assert.equal(board.get(0), direct ? 'down' : 'suspect');
+    assert.equal(board.get(1), direct ? 'down' : 'suspect');
+    assert.equal(health.pools()[0]?.failOpen, false);
+  }
 });

@@ -60,7 +60,13 @@ export type ProbeHealth = {
   /** Latency of the last answer in ms; null before the first. */
   readonly latency: number | null;
   /** The last run; null before the first. */
-  readonly last: { readonly at: number; readonly good: boolean; readonly detail: string } | null;
+  readonly last: {
+    readonly at: number;
+    readonly good: boolean;
+    readonly detail: string;
+    /** Something came back, good or bad. */
+    readonly answered: boolean;
+  } | null;
 };
 
 /** What is known of one backend. Times of day in ms since 1970. */
@@ -130,7 +136,7 @@ type Track = {
   good: number;
   failed: number;
   latency: number | null;
-  last: { at: number; good: boolean; detail: string } | null;
+  last: { at: number; good: boolean; detail: string; answered: boolean } | null;
   /** The weight that its last run gave the backend; null: the backend's own. */
   weight: number | null;
 };
@@ -182,6 +188,8 @@ function programShare({ target, tracks }: Known): number {
     if (weight !== null) least = Math.min(least, weight / (target.weight ?? 1));
   return least;
 }
+
+const noHold: HoldRules = { first: 0, most: 0, forget: 0 };
 
 const keyOf = (target: HealthTarget) => `${target.pool}/${target.name}`;
 
@@ -251,6 +259,15 @@ export class Health {
     return true;
   }
 
+  /** The process behind the backend at `slot` has ended: it is down without waiting for a probe. False when there is none there. */
+  ended(slot: number, detail: string): boolean {
+    const known = this.#bySlot.get(slot);
+    if (!known) return false;
+    const now = this.#options.clock.now();
+    this.#judge(known, now, judge => judge.end(detail, now));
+    return true;
+  }
+
   /** Each backend, in the order in which they became known. */
   report(): BackendHealth[] {
     const past = this.#options.clock.wall() - this.#options.clock.now();
@@ -280,9 +297,9 @@ export class Health {
 
   /** Each pool, in the order in which they became known. */
   pools(): PoolHealth[] {
-    return Array.from(this.#pools.values(), ({ name, members, everybody }) => ({
+    return Array.from(this.#pools.values(), ({ name, members, rules, everybody }) => ({
       pool: name,
-      failOpen: failsOpen(members.map(({ judge }) => judge.state)),
+      failOpen: rules.direct !== true && failsOpen(members.map(({ judge }) => judge.state)),
       everybody: everybody.since === null ? null : everybodyFails,
     }));
   }
@@ -336,12 +353,15 @@ export class Health {
     return known;
   }
 
-  #rulesOf({ probes }: HealthTarget, { evidence }: PoolRules): JudgeRules {
+  #rulesOf({ probes }: HealthTarget, { evidence, direct }: PoolRules): JudgeRules {
+    const hold = direct ? noHold : (this.#options.hold ?? defaultHold);
     return {
       failures: 1,
       of: 1,
-      windows: new Map(probes.map(probe => [probeLabel(probe), probe.window])),
-      hold: { ...(this.#options.hold ?? defaultHold), live: evidence.hold },
+      windows: new Map(
+        probes.filter(({ counts }) => counts ?? true).map(probe => [probeLabel(probe), probe.window]),
+      ),
+      hold: { ...hold, live: evidence.hold },
       slowStart: evidence.slowStart,
     };
   }
@@ -515,7 +535,8 @@ export class Health {
   }
 
   /** Whether the pool fails as a whole, and whom that keeps in. `but` is being judged: its change is told by the caller. */
-  #settle({ name, members, everybody }: PoolKnown, now: number, but: Known | null): void {
+  #settle({ name, members, rules, everybody }: PoolKnown, now: number, but: Known | null): void {
+    if (rules.direct) return;
     const before = everybody.since;
     const standings = members.map(({ judge }) => ({
       auto: judge.forced === 'auto',
@@ -551,7 +572,7 @@ export class Health {
     const { good, detail, latency, nobody = false } = outcome;
     const at = this.#options.clock.now();
     const differs = track.last !== null && track.last.good !== good;
-    track.last = { at, good, detail };
+    track.last = { at, good, detail, answered: latency !== null };
     if (outcome.void) return;
     track.weight = outcome.weight ?? null;
     if (good) track.good++;

@@ -221,6 +221,26 @@ export class Judge {
     return this.#change(at, null, () => this.#weighReturn(at, null));
   }
 
+  /**
+   * Its process has ended, which is known sooner than by a probe: it is down until each probe has been good as often as it takes to
+   * come up. Without probes nothing could bring it back: then this changes nothing.
+   */
+  end(detail: string, at: number): StateChange | null {
+    const sources = this.#rules.windows;
+    if (!sources || sources.size === 0) return null;
+    return this.#change(at, null, () => {
+      for (const source of sources.keys()) {
+        const kept = this.#keptOf(source);
+        if (kept.window.failed === 0) kept.window.push(false);
+        kept.run = 0;
+        kept.nobody = true;
+        kept.lastFailure = detail;
+      }
+      if (this.#judged !== 'down') this.#fall(at, null);
+      this.#judgedReason = detail;
+    });
+  }
+
   /** Keeps it in although the evidence wants it out, with the reason; null: no longer. */
   spare(reason: string | null, at: number): StateChange | null {
     if (reason === this.#spared) return null;

@@ -72,6 +72,11 @@ export type PoolRules = {
   /** Name of its policy: which backends may be compared depends on who gets what. */
   readonly policy: string;
   readonly evidence: EvidenceRules;
+  /**
+   * Clients ask its backends themselves, not through us; absent: through us. Then none is kept in because all fail alike, and
+   * none is held down after flaps: whoever announces it sees to that.
+   */
+  readonly direct?: boolean;
 };
 
 /** One backend of one pool. `pool` and `name` identify it across reloads. */

@@ -31,7 +31,7 @@ export function someBackend(
         good: 7,
         failed: 1,
         latency: 0.5,
-        last: { at: 2000, good: true, detail: 'NOERROR in 0.50ms' },
+        last: { at: 2000, good: true, answered: true, detail: 'NOERROR in 0.50ms' },
       },
     ],
     ...change,
