@@ -86,7 +86,7 @@ function inline(value: unknown): string {
 
 /** What the example sets beyond the defaults. */
 const seed = `
-listen: ["127.0.0.1:5300", "[::1]:5300"]
+listen: ["127.0.0.1:5300", "[::1]:5300", "192.0.2.53:53"]
 pools:
   default:
     backends:
@@ -101,7 +101,21 @@ domains: { corp.example: internal }
 user: chorus
 group: chorus
 identity: front-1.example.net
-`;
+service-addresses:
+  - address: "192.0.2.53"
+withdrawal-budget: {}
+route-drivers:
+${routeDrivers()}`;
+
+/** A driver of each kind, as its example has it. */
+function routeDrivers(): string {
+  const kinds = allOptions().filter(({ path }) => path[0] === 'route-drivers' && path.length === 3);
+  const lines = kinds.map(({ path, example }) => {
+    const kind = path[2] ?? '';
+    return `  ${kind}1: ${JSON.stringify({ [kind]: example })}`;
+  });
+  return lines.length === 0 ? '  {}' : lines.join('\n');
+}
 
 /** examples/full.yaml */
 export function fullExample(): string {
@@ -132,7 +146,8 @@ export function fullExample(): string {
       lines.push(head);
       for (const item of value) members(item, [...path, '[]'], `${indent}    `, `${indent}  - `);
     } else if (typeof value === 'object') {
-      lines.push(head);
+      const empty = Object.keys(value).length === 0;
+      lines.push(empty ? `${head} {}` : head);
       members(value, path, `${indent}  `, `${indent}  `);
     } else lines.push(`${head} ${scalar(value)}`);
   };
@@ -141,7 +156,8 @@ export function fullExample(): string {
     let lead = first;
     for (const [key, value] of Object.entries(mapping)) {
       const any =
-        options.has([...path, '*'].join('.')) || path.at(-1) === 'pools' || path.at(-1) === 'domains';
+        options.has([...path, '*'].join('.')) ||
+        (path.length === 1 && ['pools', 'domains', 'route-drivers'].includes(path[0] ?? ''));
       const below = [...path, any ? '*' : key];
       if (lead === indent) comment(below, indent);
       else {

@@ -23,7 +23,20 @@ type Found = { readonly path: Path; readonly endpoint: Endpoint };
 
 /** Problems between parts. */
 export function crossCheck(source: Source): Problem[] {
-  return [...listeners(source), ...backends(source), ...routes(source)];
+  return [...noListener(source), ...listeners(source), ...backends(source), ...routes(source)];
+}
+
+/** Chorus has something to do without a listener where it moves service addresses or the kernel balances. */
+function noListener(source: Source): Problem[] {
+  const listen = source.valueAt(['listen']);
+  const empty = Array.isArray(listen) && listen.length === 0;
+  const other = source.valueAt(['layer4']) ?? elements(source, ['service-addresses'])[0];
+  if ((listen !== undefined && !empty) || other !== undefined || !isMapping(source.data)) return [];
+  const what = empty ? 'listen: an empty list is not right' : 'listen is missing';
+  const expected = empty
+    ? 'at least one, where there are no `service-addresses`'
+    : 'a list of addresses with ports';
+  return [{ ...source.locate(['listen']), what, expected }];
 }
 
 function listeners(source: Source): Problem[] {

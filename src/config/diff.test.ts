@@ -86,6 +86,7 @@ api: "127.0.0.1:9999"
 receive-buffer: 1MiB
 ports-per-backend: 3
 cache: { memory: 1MiB }
+state: /var/lib/other
 log: { level: debug }
 `;
 

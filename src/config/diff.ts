@@ -41,6 +41,7 @@ export function keepRestartOnly(running: Snapshot, next: Snapshot): Snapshot {
     engine: running.engine,
     receiveBuffer: running.receiveBuffer,
     portsPerBackend: running.portsPerBackend,
+    routes: { ...next.routes, state: running.routes.state },
     cache: running.cache && next.cache && { ...next.cache, memory: running.cache.memory },
     ...(running.user !== undefined && { user: running.user }),
     ...(running.group !== undefined && { group: running.group }),
@@ -111,6 +112,8 @@ function keyOf(item: Plain): string {
   // Probes are told apart by all that they ask.
   if (isList(item.exec)) return `exec ${item.exec.join(' ')}`;
   const { name, type, transport } = item;
+  // Service addresses have no other name.
+  if (name === undefined && typeof item.address === 'string') return item.address;
   const asks = [
     name,
     type,
@@ -128,6 +131,7 @@ function brief(value: Plain | undefined): string {
   if (typeof value.name === 'string' && typeof value.address === 'string') {
     return `${value.name} (${value.address})`;
   }
+  if (typeof value.address === 'string') return value.address;
   if (isList(value.backends)) return `a pool of ${value.backends.map(keyOf).join(', ')}`;
   if (typeof value.name === 'string') return `${value.name} ${String(value.type ?? '')}`.trim();
   return 'on';

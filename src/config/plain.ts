@@ -5,12 +5,11 @@ import type { ProbeSettings } from '#health/targets.ts';
 import { formatDuration, formatSize } from '#kit/units.ts';
 import { formatBlock, formatEndpoint } from '#net/address.ts';
 import { classes, className, rcodeName, typeName } from '#wire/types.ts';
+import { plainRoutes } from './plain-routes.ts';
+import type { Plain, PlainMapping } from './plain-value.ts';
 import type { Snapshot, SnapshotBackend, SnapshotPool } from './snapshot.ts';
 
-/** A value of a file. */
-export type Plain = string | number | boolean | readonly Plain[] | { readonly [key: string]: Plain };
-/** A mapping of a file. */
-export type PlainMapping = { readonly [key: string]: Plain };
+export type { Plain, PlainMapping };
 
 /** The snapshot as a file would say it. Loading that gives the same snapshot again. */
 export function plainOf(snapshot: Snapshot): PlainMapping {
@@ -59,6 +58,7 @@ export function plainOf(snapshot: Snapshot): PlainMapping {
       pipeline: tcp.pipeline,
       'send-buffer': formatSize(tcp.sendBuffer),
     },
+    ...plainRoutes(snapshot.routes),
     'drain-timeout': formatDuration(snapshot.drainTimeout),
     log: { level: snapshot.log.level, format: snapshot.log.format },
   };

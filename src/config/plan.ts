@@ -3,7 +3,7 @@ import type { Plan } from '#front/plan.ts';
 import type { HealthTarget, PoolRules } from '#health/targets.ts';
 import { version } from '#kit/version.ts';
 import type { Endpoint } from '#net/address.ts';
-import type { Snapshot, SnapshotTcp } from './snapshot.ts';
+import type { Snapshot, SnapshotRoutes, SnapshotTcp } from './snapshot.ts';
 
 /** Gives the place on the board of a pool's backend. */
 export type SlotOf = (pool: string, backend: string) => number;
@@ -93,4 +93,9 @@ export function healthTargets(snapshot: Snapshot, slotOf: SlotOf): HealthTarget[
 export function healthRules(snapshot: Snapshot): PoolRules[] {
   const direct = snapshot.listen.length === 0;
   return snapshot.pools.map(({ name, policy, evidence }) => ({ pool: name, policy, evidence, direct }));
+}
+
+/** Service addresses and all that announces them; null where there are none, and none of that code is needed. */
+export function routePlan(snapshot: Snapshot): SnapshotRoutes | null {
+  return snapshot.routes.addresses.length > 0 ? snapshot.routes : null;
 }

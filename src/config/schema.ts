@@ -20,6 +20,7 @@ import {
   whole,
 } from '#kit/option.ts';
 import { netOptions } from '#net/schema.ts';
+import { routeOptions } from '#route/schema.ts';
 
 /** Most threads that move packets. */
 export const maxWorkers = 64;
@@ -92,6 +93,11 @@ export const configSchema = section('a mapping of options', {
   'ports-per-backend': netOptions['ports-per-backend'],
   coalesce: netOptions.coalesce,
   tcp: netOptions.tcp,
+  'route-drivers': routeOptions['route-drivers'],
+  'service-addresses': routeOptions['service-addresses'],
+  drain: routeOptions.drain,
+  'withdrawal-budget': routeOptions['withdrawal-budget'],
+  state: routeOptions.state,
   'drain-timeout': daemonOptions['drain-timeout'],
   log: daemonOptions.log,
 });

@@ -4,6 +4,9 @@ import { evidenceOf, settingsOf } from '#health/schema.ts';
 import type { EvidenceRules, ProbeSettings } from '#health/targets.ts';
 import type { LogLevel } from '#kit/log.ts';
 import type { Block, Endpoint } from '#net/address.ts';
+import type { BudgetOptions } from '#route/budget-options.ts';
+import type { AddressPlan, DrainPlan } from '#route/plan.ts';
+import { addressPlanOf, type DriverPlan, drainPlanOf, driverPlanOf } from '#route/schema.ts';
 import type { Config, logFormats } from './schema.ts';
 
 /** Where a snapshot takes what the file leaves to the machine. */
@@ -79,9 +82,23 @@ export type SnapshotLimits = {
   readonly zones: boolean;
 };
 
+/** Service addresses and all that announces them. */
+export type SnapshotRoutes = {
+  /** In the order of the file. */
+  readonly drivers: readonly DriverPlan[];
+  /** In the order of the file. */
+  readonly addresses: readonly AddressPlan[];
+  readonly drain: DrainPlan;
+  /** Null: each front decides for itself. */
+  readonly budget: BudgetOptions | null;
+  /** Folder where a drain survives a restart. */
+  readonly state: string;
+};
+
 export type Snapshot = {
   /** The file it came from, as it was named. */
   readonly file: string;
+  /** Empty: no listener, for a node without a balancer. */
   readonly listen: readonly Endpoint[];
   readonly allow: readonly Block[];
   /** In the order of the file. */
@@ -106,6 +123,7 @@ export type Snapshot = {
   readonly coalesce: boolean;
   readonly tcp: SnapshotTcp;
   readonly limits: SnapshotLimits;
+  readonly routes: SnapshotRoutes;
   /** ms. */
   readonly drainTimeout: number;
   readonly log: { readonly level: LogLevel; readonly format: (typeof logFormats)[number] };
@@ -116,7 +134,7 @@ export function snapshotOf(config: Config, file: string, machine: Machine, maxWo
   const { cache, tcp, limits } = config;
   return {
     file,
-    listen: config.listen,
+    listen: config.listen ?? [],
     allow: config.allow,
     pools: Object.entries(config.pools).map(([name, pool]) => ({
       name,
@@ -177,7 +195,22 @@ export function snapshotOf(config: Config, file: string, machine: Machine, maxWo
       exempt: limits.exempt,
       zones: limits['failing-zones'],
     },
+    routes: routesOf(config),
     drainTimeout: config['drain-timeout'],
     log: config.log,
+  };
+}
+
+function routesOf(config: Config): SnapshotRoutes {
+  const drivers = Object.entries(config['route-drivers']).map(([name, driver]) => driverPlanOf(name, driver));
+  const names = drivers.map(({ name }) => name);
+  return {
+    drivers,
+    addresses: config['service-addresses'].map(entry =>
+      addressPlanOf(entry, names, Object.keys(config.pools)),
+    ),
+    drain: drainPlanOf(config.drain),
+    budget: config['withdrawal-budget'],
+    state: config.state,
   };
 }

@@ -46,6 +46,7 @@ export function block() {
       }
       return found;
     },
+    formatBlock,
   );
 }
 
@@ -68,15 +69,20 @@ export function parseDomain(value: string): string | undefined {
 const mostPerSecond = 10_000_000;
 
 /** A rate such as `200/s`, in queries per second. */
-function perSecond() {
+export function perSecond() {
   const expected = `a number of queries per second from 1/s to ${mostPerSecond}/s`;
-  return parsed<number>(expected, { type: 'string', pattern: '^[1-9]\\d{0,7}/s$' }, value => {
-    const [, digits] = /^([1-9]\d{0,7})\/s$/.exec(typeof value === 'string' ? value : '') ?? [];
-    if (digits !== undefined && Number(digits) <= mostPerSecond) return Number(digits);
-    const [, number] = /^([1-9]\d*)\s*(\/\s*s(ec.*)?|qps)?$/i.exec(String(value)) ?? [];
-    const fits = number !== undefined && digits === undefined && Number(number) <= mostPerSecond;
-    return new Wrong({ suggestion: fits ? `${number}/s` : undefined });
-  });
+  return parsed<number>(
+    expected,
+    { type: 'string', pattern: '^[1-9]\\d{0,7}/s$' },
+    value => {
+      const [, digits] = /^([1-9]\d{0,7})\/s$/.exec(typeof value === 'string' ? value : '') ?? [];
+      if (digits !== undefined && Number(digits) <= mostPerSecond) return Number(digits);
+      const [, number] = /^([1-9]\d*)\s*(\/\s*s(ec.*)?|qps)?$/i.exec(String(value)) ?? [];
+      const fits = number !== undefined && digits === undefined && Number(number) <= mostPerSecond;
+      return new Wrong({ suggestion: fits ? `${number}/s` : undefined });
+    },
+    formatPerSecond,
+  );
 }
 
 /** A rate in the form of the file. */

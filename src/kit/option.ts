@@ -36,6 +36,8 @@ export type OptionFacts = About & { readonly expected: string };
 /** Facts of each schema made by `option`. */
 export const optionFacts = z.registry<OptionFacts>();
 const expectations = z.registry<{ expected: string }>();
+/** How the value of a schema stands in a file, where it does not stand there as it is. */
+const writers = z.registry<{ write: (value: unknown) => unknown }>();
 
 /** A value that a check turned down. */
 export class Wrong {
@@ -47,11 +49,15 @@ export class Wrong {
   }
 }
 
-/** A scalar: `parse` gives its value or what is wrong. `json` is its JSON Schema. */
+/**
+ * A scalar: `parse` gives its value or what is wrong. `json` is its JSON Schema. `write` gives the value in the form of the
+ * file again; needed where that is another one.
+ */
 export function parsed<T>(
   expected: string,
   json: Readonly<Record<string, unknown>>,
   parse: (value: unknown) => T | Wrong,
+  write?: (value: T) => unknown,
 ): z.ZodType<T> {
   const schema = z
     .unknown()
@@ -66,6 +72,8 @@ export function parsed<T>(
       });
       return z.NEVER;
     });
+  // What it is called with has come through `parse`.
+  if (write) writers.add(schema, { write: value => write(value as T) });
   return expectations.add(schema, { expected }) && schema;
 }
 
@@ -116,15 +124,20 @@ type Quantity = {
 function quantity({ what, bounds, json, parse, guess, format, factor }: Quantity): z.ZodType<number> {
   const [least, most] = bounds.map(bound => parse(bound) ?? Number.NaN) as [number, number];
   const expected = `${what} with a unit, from ${format(least)} to ${format(most)}`;
-  return parsed(expected, json, value => {
-    const text = typeof value === 'string' || typeof value === 'number' ? String(value) : '';
-    const number = typeof value === 'string' ? parse(value) : undefined;
-    if (number !== undefined && number >= least && number <= most) return number / factor;
-    const meant = number === undefined ? guess(text) : '';
-    const right = parse(meant);
-    const fits = right !== undefined && right >= least && right <= most;
-    return new Wrong({ suggestion: fits ? meant : undefined });
-  });
+  return parsed(
+    expected,
+    json,
+    value => {
+      const text = typeof value === 'string' || typeof value === 'number' ? String(value) : '';
+      const number = typeof value === 'string' ? parse(value) : undefined;
+      if (number !== undefined && number >= least && number <= most) return number / factor;
+      const meant = number === undefined ? guess(text) : '';
+      const right = parse(meant);
+      const fits = right !== undefined && right >= least && right <= most;
+      return new Wrong({ suggestion: fits ? meant : undefined });
+    },
+    value => format(value * factor),
+  );
 }
 
 /** A whole number from `least` to `most`. */
@@ -148,14 +161,19 @@ export function choice<const Name extends string>(names: readonly Name[]): z.Zod
 
 /** On or off; YAML 1.2 reads `on` and `off` as texts, so both forms count. */
 export function flag(): z.ZodType<boolean> {
-  return parsed('on or off', { enum: [true, false, 'on', 'off'] }, value => {
-    if (value === true || value === 'on') return true;
-    if (value === false || value === 'off') return false;
-    const meant = value === 'yes' ? 'on' : value === 'no' ? 'off' : undefined;
-    return new Wrong({
-      suggestion: meant ?? (typeof value === 'string' ? nearest(value, ['on', 'off']) : undefined),
-    });
-  });
+  return parsed(
+    'on or off',
+    { enum: [true, false, 'on', 'off'] },
+    value => {
+      if (value === true || value === 'on') return true;
+      if (value === false || value === 'off') return false;
+      const meant = value === 'yes' ? 'on' : value === 'no' ? 'off' : undefined;
+      return new Wrong({
+        suggestion: meant ?? (typeof value === 'string' ? nearest(value, ['on', 'off']) : undefined),
+      });
+    },
+    value => (value ? 'on' : 'off'),
+  );
 }
 
 /** A text of a stated form. */
@@ -189,12 +207,15 @@ export function mapping<Value extends z.ZodType>(expected: string, key: z.ZodTyp
   return expectations.add(schema, { expected }) && schema;
 }
 
-/** A list with at least one element. A single element may stand without the brackets. */
-export function list<T>(expected: string, element: z.ZodType<T>): z.ZodType<T[]> {
-  const several = z.array(element).min(1);
+/** A list with at least `least` elements: one, where nothing is said. A single element may stand without the brackets. */
+export function list<T>(expected: string, element: z.ZodType<T>, least: 0 | 1 = 1): z.ZodType<T[]> {
+  const several = least === 0 ? z.array(element) : z.array(element).min(1).meta({ minItems: 1 });
   const schema = z
-    .union([several.meta({ minItems: 1 }), element], { error: expected })
+    .union([several, element], { error: expected })
     .transform((value): T[] => (Array.isArray(value) ? (value as T[]) : [value as T]));
+  writers.add(schema, {
+    write: value => (Array.isArray(value) ? value.map(item => fileForm(element, item)) : value),
+  });
   return expectations.add(schema, { expected }) && schema;
 }
 
@@ -203,6 +224,7 @@ export function offOr<Schema extends z.ZodType>(schema: Schema) {
   const expected = `${expectedBy(schema)}, or off`;
   const off = z.enum(['off']).or(z.literal(false));
   const either = z.union([schema, off.transform(() => null)], { error: expected });
+  writers.add(either, { write: value => (value === null ? 'off' : fileForm(schema, value)) });
   return expectations.add(either, { expected }) && either;
 }
 
@@ -210,7 +232,28 @@ export function offOr<Schema extends z.ZodType>(schema: Schema) {
 export function autoOr<Schema extends z.ZodType>(schema: Schema) {
   const expected = `${expectedBy(schema)}, or auto`;
   const either = z.union([schema, z.literal('auto')], { error: expected });
+  writers.add(either, { write: value => (value === 'auto' ? 'auto' : fileForm(schema, value)) });
   return expectations.add(either, { expected }) && either;
+}
+
+/** A value that a schema of this file gave, in the form of a file: loaded again, it gives the same value. */
+export function fileForm(schema: z.core.$ZodType, value: unknown): unknown {
+  if (schema instanceof z.ZodOptional || schema instanceof z.ZodPrefault)
+    return value === undefined ? undefined : fileForm(schema.unwrap(), value);
+  const writer = schema instanceof z.ZodType ? writers.get(schema) : undefined;
+  if (writer) return writer.write(value);
+  if (typeof value !== 'object' || value === null) return value;
+  if (schema instanceof z.ZodRecord)
+    return Object.fromEntries(
+      Object.entries(value).map(([name, inner]) => [name, fileForm(schema.valueType, inner)]),
+    );
+  if (!(schema instanceof z.ZodObject)) return value;
+  const shape: Readonly<Record<string, z.core.$ZodType>> = schema.shape;
+  return Object.fromEntries(
+    Object.entries<unknown>({ ...value }).flatMap(([name, inner]) =>
+      inner === undefined || !shape[name] ? [] : [[name, fileForm(shape[name], inner)]],
+    ),
+  );
 }
 
 /** Says in words what a schema of this file takes. */

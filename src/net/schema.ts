@@ -6,14 +6,14 @@ import {
   flag,
   list,
   option,
+  optional,
   parsed,
-  required,
   section,
   size,
   Wrong,
   whole,
 } from '#kit/option.ts';
-import { type Endpoint, isIpv6, parseAddress, parseEndpoint } from './address.ts';
+import { type Endpoint, formatEndpoint, isIpv6, parseAddress, parseEndpoint } from './address.ts';
 
 /** Kinds of engine. `auto`: batch where it can run, else loop. */
 export const engineNames = ['batch', 'loop'] as const;
@@ -21,13 +21,18 @@ export const engineNames = ['batch', 'loop'] as const;
 /** An address with a port; the port may be left out. */
 export function endpoint(port: number) {
   const example = `192.0.2.1:${port} or "[2001:db8::1]:${port}"`;
-  return parsed<Endpoint>(`an IP address and port, such as ${example}`, { type: 'string' }, value => {
-    const found = typeof value === 'string' ? parseEndpoint(value.trim(), port) : undefined;
-    if (!found) return new Wrong({ suggestion: suggestEndpoint(value, port) });
-    if (found.address.startsWith('::ffff:'))
-      return new Wrong({ suggestion: `${found.address.slice(7)}:${found.port}` });
-    return found;
-  });
+  return parsed<Endpoint>(
+    `an IP address and port, such as ${example}`,
+    { type: 'string' },
+    value => {
+      const found = typeof value === 'string' ? parseEndpoint(value.trim(), port) : undefined;
+      if (!found) return new Wrong({ suggestion: suggestEndpoint(value, port) });
+      if (found.address.startsWith('::ffff:'))
+        return new Wrong({ suggestion: `${found.address.slice(7)}:${found.port}` });
+      return found;
+    },
+    formatEndpoint,
+  );
 }
 
 /** An address without a port. */
@@ -54,8 +59,9 @@ function suggestEndpoint(value: unknown, port: number): string | undefined {
 
 /** Top-level options of this folder. */
 export const netOptions = {
-  listen: required(list('a list of addresses with ports', endpoint(53)), {
-    docs: 'Where clients ask, over UDP and TCP. An address without a port gets 53. `0.0.0.0` and `"[::]"` stand for all addresses of the machine; replies leave from the address that was asked.',
+  listen: optional(list('a list of addresses with ports', endpoint(53), 0), {
+    docs: 'Where clients ask, over UDP and TCP. An address without a port gets 53. `0.0.0.0` and `"[::]"` stand for all addresses of the machine; replies leave from the address that was asked. It may be empty or left out only where there are `service-addresses`: then Chorus answers no query itself, and moves the addresses of the nameserver of this machine.',
+    optional: 'none',
     example: ['127.0.0.1:5300', '[::1]:5300'],
   }),
   engine: option(autoOr(choice(engineNames)), {

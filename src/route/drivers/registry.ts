@@ -5,7 +5,11 @@
 import type { z } from 'zod';
 import type { DriverWorld, RouteDriver } from '../driver.ts';
 
-/** What a driver takes from the configuration: `route-drivers: { NAME: { KIND: options } }`. */
+/**
+ * What a driver takes from the configuration: `route-drivers: { NAME: { KIND: options } }`. Each is
+ * `required(section(…), { docs, example })` of #kit/option.ts; scalars made with `parsed` get its `write`, so that
+ * `chorus config show` and the diff can show them.
+ */
 export const driverOptions = {} as const satisfies Record<string, z.ZodType>;
 
 export type DriverKind = keyof typeof driverOptions;
