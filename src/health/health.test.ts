@@ -349,15 +349,15 @@ test('a server whose process ended is down at once, and up when its probes are g
   health.apply([target('kai', 0, { probes })], [{ ...rulesOf('default'), direct: true }]);
   clock.advance(5000);
   assert.equal(board.get(0), 'up');
-  assert.equal(health.ended(0, 'its process ended: killed by SIGSEGV'), true);
+  assert.equal(health.ended(0, 'the server ended: killed by SIGSEGV'), true);
   assert.equal(board.get(0), 'down');
-  assert.equal(events.at(-1)?.reason, 'its process ended: killed by SIGSEGV');
+  assert.equal(events.at(-1)?.reason, 'the server ended: killed by SIGSEGV');
   clock.advance(2000);
   assert.equal(board.get(0), 'down', 'two good ones of three');
   clock.advance(2000);
   assert.equal(board.get(0), 'up');
   // Again within ten minutes: no hold-down where clients do not ask through us.
-  health.ended(0, 'its process ended: exit 1');
+  health.ended(0, 'the server ended: exit 1');
   clock.advance(4000);
   assert.equal(board.get(0), 'up');
   assert.equal(health.ended(9, 'x'), false);
@@ -366,7 +366,7 @@ test('a server whose process ended is down at once, and up when its probes are g
 test('a server that is not probed cannot be ended: nothing would bring it back', () => {
   const { board, health } = setUp();
   health.apply([target('kai', 0, { probes: [] })]);
-  health.ended(0, 'its process ended: exit 1');
+  health.ended(0, 'the server ended: exit 1');
   assert.equal(board.get(0), 'up');
 });
 

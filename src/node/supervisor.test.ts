@@ -121,7 +121,7 @@ describe('supervisor', () => {
     supervisor.start();
     pass(500, 'well');
     last().end({ code: null, signal: 'SIGSEGV' });
-    assert.deepEqual(ended, ['its process ended: killed by SIGSEGV']);
+    assert.deepEqual(ended, ['the server ended: killed by SIGSEGV']);
     assert.equal(supervisor.state, 'waiting');
     assert.equal(supervisor.warm, false);
     clock.advance(backoff.first);
@@ -253,7 +253,7 @@ describe('supervisor', () => {
     await Promise.all([stopped, again]);
     assert.equal(supervisor.state, 'stopped');
     assert.deepEqual(last().signals, ['SIGTERM', 'SIGKILL']);
-    assert.deepEqual(ended, ['its process was stopped: killed by SIGKILL']);
+    assert.deepEqual(ended, ['the server was stopped: killed by SIGKILL']);
     clock.advance(600_000);
     assert.equal(processes.length, 1);
     assert.equal(clock.pending, 0);

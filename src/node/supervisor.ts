@@ -116,7 +116,7 @@ export class Supervisor {
   #state: ServerState = 'stopped';
   #since: number;
   #detail = 'not started';
-  #process: ServerProcess | null = null;
+  #child: ServerProcess | null = null;
   /** Calls off what is waited for: a delay, the patience with a signal. */
   #unwait: (() => void) | null = null;
   #unwarm: (() => void) | null = null;
@@ -151,7 +151,7 @@ export class Supervisor {
       state: this.#state,
       since: this.#since,
       detail: this.#detail,
-      pid: this.#process?.pid ?? null,
+      pid: this.#child?.pid ?? null,
       restarts: this.#restarts,
       lastEnd: this.#lastEnd,
       warm: this.warm,
@@ -180,7 +180,7 @@ export class Supervisor {
   /** Kills it at once, without waiting: at the end of a process that cannot wait. */
   kill(): void {
     this.#calm();
-    this.#process?.signal('SIGKILL');
+    this.#child?.signal('SIGKILL');
   }
 
   /** Takes how it answers its probes now: to be called on each change and several times a second. */
@@ -215,9 +215,9 @@ export class Supervisor {
     let current: ServerProcess | null = null;
     current = this.#world.launch(how => {
       // What an earlier process says is of no account.
-      if (this.#process === current) this.#onEnd(how);
+      if (this.#child === current) this.#onEnd(how);
     });
-    this.#process = current;
+    this.#child = current;
     const { pid } = current;
     this.#turn('starting', 'waiting for its first answer');
     if (pid !== null) this.#say('info', 'server started', { pid });
@@ -254,13 +254,13 @@ export class Supervisor {
   #tellToEnd(): void {
     const { stopSignal, stopTimeout } = this.#rules;
     this.#calm();
-    this.#process?.signal(stopSignal);
+    this.#child?.signal(stopSignal);
     this.#wait(stopTimeout, () => {
       this.#say('warn', 'server does not end, killing it', { signal: stopSignal, ms: stopTimeout });
-      this.#process?.signal('SIGKILL');
+      this.#child?.signal('SIGKILL');
       this.#wait(unkillable, () => {
         this.#say('error', 'server cannot be killed: it waits in the kernel', {
-          pid: this.#process?.pid ?? 0,
+          pid: this.#child?.pid ?? 0,
         });
         if (this.#state === 'stopping') this.#rest('stopped');
       });
@@ -273,12 +273,12 @@ export class Supervisor {
     const reason = endInWords(how);
     const before = this.#state;
     this.#calm();
-    this.#process = null;
+    this.#child = null;
     this.#lastEnd = { at: now, reason };
     if (before === 'stopping') {
       this.#say('info', 'server stopped', { reason });
       this.#rest('stopped');
-      onEnded(`its process was stopped: ${reason}`);
+      onEnded(`the server was stopped: ${reason}`);
       return;
     }
     if (now - this.#startedAt >= backoff.forget) this.#ends = 0;
@@ -288,7 +288,7 @@ export class Supervisor {
     const words = before === 'ending' ? `it hung; ${reason}` : reason;
     this.#turn('waiting', `ended: ${words}; starts again in ${inSeconds(delay)}`);
     // After the state is told: whoever is told that it ended finds it so.
-    onEnded(`its process ended: ${words}`);
+    onEnded(`the server ended: ${words}`);
     const hopeless = this.#failures >= failuresTold;
     this.#say(
       hopeless ? 'error' : 'warn',
@@ -308,7 +308,7 @@ export class Supervisor {
 
   #rest(state: 'stopped'): void {
     this.#calm();
-    this.#process = null;
+    this.#child = null;
     this.#turn(state, 'stopped');
     for (const resolve of this.#stopped.splice(0)) resolve();
   }
