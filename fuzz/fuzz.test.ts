@@ -3,6 +3,7 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { bgp } from './bgp.ts';
 import { codec } from './codec.ts';
 import { corpusOf, fuzzTarget, type Target } from './harness.ts';
 import { keepalived } from './keepalived.ts';
@@ -10,7 +11,7 @@ import { scan } from './scan.ts';
 import { stream } from './stream.ts';
 import { zone } from './zone.ts';
 
-for (const target of [codec, keepalived, scan, stream, zone]) {
+for (const target of [bgp, codec, keepalived, scan, stream, zone]) {
   for (const [file, input] of corpusOf(target.name)) {
     test(`${target.name} stands ${file}`, () => void target.judge(input));
   }

@@ -1,5 +1,6 @@
 /** All fuzz targets. A new one adds its line: `fuzz` is given options and gives a result. */
 
+import * as bgp from './bgp.ts';
 import * as codec from './codec.ts';
 import { front, frontLoop } from './front.ts';
 import type { FuzzOptions, FuzzResult } from './harness.ts';
@@ -12,6 +13,7 @@ import * as zone from './zone.ts';
 export const targets: Readonly<
   Record<string, { fuzz(options: FuzzOptions): FuzzResult | Promise<FuzzResult> }>
 > = {
+  bgp,
   codec,
   front,
   'front-loop': frontLoop,
