@@ -7,11 +7,12 @@ import { bgp } from './bgp.ts';
 import { codec } from './codec.ts';
 import { corpusOf, fuzzTarget, type Target } from './harness.ts';
 import { keepalived } from './keepalived.ts';
+import { netlink } from './netlink.ts';
 import { scan } from './scan.ts';
 import { stream } from './stream.ts';
 import { zone } from './zone.ts';
 
-for (const target of [bgp, codec, keepalived, scan, stream, zone]) {
+for (const target of [bgp, codec, keepalived, netlink, scan, stream, zone]) {
   for (const [file, input] of corpusOf(target.name)) {
     test(`${target.name} stands ${file}`, () => void target.judge(input));
   }

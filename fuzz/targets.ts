@@ -5,6 +5,7 @@ import * as codec from './codec.ts';
 import { front, frontLoop } from './front.ts';
 import type { FuzzOptions, FuzzResult } from './harness.ts';
 import * as keepalived from './keepalived.ts';
+import * as netlink from './netlink.ts';
 import * as scan from './scan.ts';
 import * as stream from './stream.ts';
 import * as tcp from './tcp.ts';
@@ -18,6 +19,7 @@ export const targets: Readonly<
   front,
   'front-loop': frontLoop,
   keepalived,
+  netlink,
   scan,
   stream,
   tcp,

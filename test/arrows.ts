@@ -41,6 +41,7 @@ export const pure = [
   'health/probes/query.ts',
   'health/probes/answer.ts',
   'node/supervisor.ts',
+  'net/rtnetlink.ts',
   'route/announcement.ts',
   'route/driver.ts',
   'route/evidence.ts',

@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { ChorusError } from '#kit/errors.ts';
+import { must, run } from '#test/support/process.ts';
+import { requires } from '#test/support/requires.ts';
 import { type Account, become, resolveAccount } from './account.ts';
 
 const databases = {
@@ -68,4 +70,41 @@ test('only root becomes another user, and it must take effect', () => {
   assert.equal(become({ user: 'chorus', uid: 120, gid: 130 }, other.identity), false);
   assert.deepEqual(other.calls, []);
   assert.throws(() => become({ user: 'chorus', uid: 120, gid: 130 }, fake(0, false).identity), unknown);
+});
+
+test('with `keep` the change of user alone runs in it', () => {
+  const { calls, identity } = fake(0);
+  become({ user: '65000', uid: 65000, gid: 65001 }, identity, change => {
+    calls.push('keep');
+    change();
+    calls.push('kept');
+  });
+  assert.deepEqual(calls, ['setgroups 65001', 'setgid 65001', 'keep', 'setuid 65000', 'kept']);
+  const broken = () => {
+    throw new Error('Operation not permitted');
+  };
+  assert.throws(() => become({ user: '65000', uid: 65000, gid: 65001 }, fake(0).identity, broken), unknown);
+});
+
+test('CAP_NET_ADMIN stays with the main thread alone', requires('root', 'unshare', 'setpriv'), async t => {
+  if ((await run('setpriv', ['--reuid', '65534', '--clear-groups', 'true'])).code !== 0) {
+    t.skip('this root cannot become nobody (a user namespace)');
+    return;
+  }
+  const program = new URL('../../test/support/account-program.ts', import.meta.url).pathname;
+  const told: unknown = JSON.parse(await must('unshare', ['--net', process.execPath, program]));
+  assert.deepEqual(told, {
+    changed: true,
+    has: true,
+    binds: false,
+    threads: ['0', 'main 1000'],
+    made: 'bridge',
+    child: '0',
+    lent: '1000',
+    childAfter: '0',
+    // A thread that the main thread makes later has what it has, until it drops it.
+    keepsInThread: '1000',
+    shedsInThread: '0',
+    stillHas: true,
+  });
 });

@@ -45,17 +45,31 @@ export type Identity = Pick<NodeJS.Process, 'geteuid' | 'setgroups' | 'setgid' |
   initgroups?(user: string, group: number): void;
 };
 
+/** Runs the change of user so that the calling thread keeps some capabilities: `keepNetAdmin` of net/capabilities.ts. */
+export type Keep = (change: () => void) => void;
+
+let kept = false;
+
+/** Whether this process gave up root and kept capabilities: threads made since then have to drop them. */
+export function keptCapabilities(): boolean {
+  return kept;
+}
+
 /**
  * Becomes that account for good, in all threads: groups first, since they cannot be changed later. Gives false, and does
- * nothing, when the process is not root's. Throws USER_UNKNOWN.
+ * nothing, when the process is not root's. With `keep` the calling thread alone keeps what `keep` says. Throws USER_UNKNOWN.
  */
-export function become({ user, uid, gid }: Account, identity: Identity = process): boolean {
+export function become({ user, uid, gid }: Account, identity: Identity = process, keep?: Keep): boolean {
   if (identity.geteuid?.() !== 0) return false;
   try {
     if (/^\d+$/.test(user)) identity.setgroups?.([gid]);
     else identity.initgroups?.(user, gid);
     identity.setgid?.(gid);
-    identity.setuid?.(uid);
+    const change = () => identity.setuid?.(uid);
+    if (keep && uid !== 0) {
+      keep(change);
+      kept = true;
+    } else change();
   } catch (error) {
     throw new ChorusError('USER_UNKNOWN', { user, reason: reasonOf(error) });
   }

@@ -17,6 +17,7 @@ const port = parentPort;
 if (!port) throw new Error('packet-worker.ts is the entry file of a worker thread');
 const start: WorkerStart = workerData;
 serveAtOnce();
+if (start.shedsCapabilities) (await import('#net/capabilities.ts')).dropKeptCapabilities(process.getuid?.());
 const say = (message: FromWorker): void => port.postMessage(message);
 
 const arena = makeArena(frontArenaBytes + batchArenaBytes);

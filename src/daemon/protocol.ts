@@ -38,6 +38,8 @@ export type WorkerStart = {
   readonly datagrams: boolean;
   /** Stream worker: whether it serves TCP. */
   readonly streams: boolean;
+  /** The main thread kept capabilities when it gave up root: a thread that it makes then has them too, and drops them. */
+  readonly shedsCapabilities?: boolean;
 };
 
 /** Everything a worker needs of one snapshot. */

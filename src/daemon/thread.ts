@@ -1,6 +1,7 @@
 /** A worker thread as the main thread sees it, and the making of one with node:worker_threads. */
 import { Worker } from 'node:worker_threads';
 import { ring } from '#net/libc.ts';
+import { keptCapabilities } from './account.ts';
 import type { FromWorker, ToWorker, WorkerStart } from './protocol.ts';
 
 /** One running thread. */
@@ -29,7 +30,7 @@ export const spawnThread: SpawnThread = (start, events) =>
 /** Starts a worker thread from any entry file that speaks protocol.ts. */
 export function spawnEntry(entry: URL, start: WorkerStart, events: ThreadEvents): Thread {
   const worker = new Worker(entry, {
-    workerData: start,
+    workerData: { ...start, shedsCapabilities: keptCapabilities() } satisfies WorkerStart,
     name: `${start.kind}-${start.worker}`,
     stdin: false,
   });

@@ -52,9 +52,11 @@ export const constants = {
   EPOLL_CTL_ADD: 1,
   EPOLL_CTL_DEL: 2,
   MADV_HUGEPAGE: 14,
+  PR_SET_KEEPCAPS: 8,
   PR_SET_TIMERSLACK: 29,
   SCHED_OTHER: 0,
   SCHED_BATCH: 3,
+  PR_CAP_AMBIENT: 47,
   EFD_NONBLOCK: 0x800,
   EFD_CLOEXEC: 0x80000,
 } as const;
@@ -64,11 +66,15 @@ export const errnos = {
   EPERM: 1,
   EINTR: 4,
   EAGAIN: 11,
-  ENOBUFS: 105,
   EACCES: 13,
+  EEXIST: 17,
+  ENODEV: 19,
+  EINVAL: 22,
+  EOPNOTSUPP: 95,
   EADDRINUSE: 98,
   EADDRNOTAVAIL: 99,
   ENETUNREACH: 101,
+  ENOBUFS: 105,
   ECONNREFUSED: 111,
   EHOSTUNREACH: 113,
 } as const;
@@ -98,6 +104,8 @@ export type Libc = {
   nanosleep(request: number, remaining: number): number;
   prctl(option: number, value: number, a: number, b: number, c: number): number;
   setScheduler(thread: number, policy: number, parameter: number): number;
+  capget(header: number, data: number): number;
+  capset(header: number, data: number): number;
 };
 
 /** Asks for huge pages under `memory`, where the system gives them: a lookup then costs one address translation less. */
@@ -144,6 +152,8 @@ export function loadLibc(): Libc {
     nanosleep: lib.func('int nanosleep(intptr_t, intptr_t)'),
     prctl: lib.func('int prctl(int, uint64_t, uint64_t, uint64_t, uint64_t)'),
     setScheduler: lib.func('int sched_setscheduler(int, int, intptr_t)'),
+    capget: lib.func('int capget(intptr_t, intptr_t)'),
+    capset: lib.func('int capset(intptr_t, intptr_t)'),
     madvise: lib.func('int madvise(intptr_t, size_t, int)'),
   };
   return loaded;
