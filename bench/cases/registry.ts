@@ -8,6 +8,7 @@ import { loop } from './loop.ts';
 import { memory } from './memory.ts';
 import { openLoopCached, openLoopForwarded } from './open-loop.ts';
 import { probes } from './probes.ts';
+import { routes } from './routes.ts';
 import { soak } from './soak.ts';
 import { start } from './start.ts';
 import { storm } from './storm.ts';
@@ -27,4 +28,5 @@ export const cases: readonly Case[] = [
   faults,
   storm,
   probes,
+  routes,
 ];

@@ -1,0 +1,180 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { FarmNet, service } from '#test/support/farm-net.ts';
+import { Flow, type FlowAccount } from '#test/support/flow.ts';
+import { attempt } from '../lib/rounds.ts';
+import { allBack, lastGone, Site, settled, watched, zone } from '../lib/sites.ts';
+import { type Announcer, type Announcing, announcers, lacks } from '../subjects/announcers.ts';
+import { type Case, isWanted, type Metric, type Row } from './case.ts';
+
+const rate = 2000;
+
+const metrics: readonly Metric[] = [
+  { key: 'gone', label: 'route gone after', unit: 'ms', digits: 0 },
+  { key: 'back', label: 'back after recovery', unit: 'ms', digits: 0 },
+  { key: 'lost', label: 'queries lost', unit: '', digits: 0 },
+  { key: 'broken', label: 'TCP sessions of the other node broken', unit: '', digits: 0 },
+];
+
+/** Two nodes that announce by themselves, and what is measured of them. */
+type Scene = {
+  readonly farm: FarmNet;
+  readonly sites: readonly Site[];
+  readonly announcing: readonly Announcing[];
+};
+
+type Event = {
+  readonly name: string;
+  readonly label: string;
+  /** Does it to the first node; gives when, in ms since 1970. */
+  begin(scene: Scene): Promise<number>;
+  /** Undoes it; gives when it was well again. Null: nothing is to be undone that the route could come back for. */
+  end(scene: Scene, restart: () => Promise<void>): Promise<number>;
+};
+
+const nameserver = (how: 'killed' | 'stopped' | 'servfail', label: string): Event => ({
+  name: `named-${how}`,
+  label,
+  begin: ({ sites }) => sites[0]!.fail(how),
+  end: ({ sites }) => sites[0]!.recover(how),
+});
+
+const judge = (signal: 'SIGKILL' | 'SIGSTOP', label: string): Event => ({
+  name: `judge-${signal.toLowerCase()}`,
+  label,
+  async begin({ announcing }) {
+    const began = Date.now();
+    announcing[0]!.hurt(signal);
+    return began;
+  },
+  async end({ announcing }, restart) {
+    if (signal === 'SIGSTOP') announcing[0]!.hurt('SIGCONT');
+    else await restart();
+    return Date.now();
+  },
+});
+
+/** The judge has died or hangs unnoticed; 3 s later the nameserver dies. */
+const blind = (signal: 'SIGKILL' | 'SIGSTOP', label: string): Event => ({
+  name: `blind-${signal.toLowerCase()}`,
+  label,
+  async begin({ announcing, sites }) {
+    announcing[0]!.hurt(signal);
+    await sleep(3000);
+    return await sites[0]!.fail('killed');
+  },
+  async end({ sites }, restart) {
+    await sites[0]!.recover('killed');
+    await restart();
+    return Date.now();
+  },
+});
+
+const events: readonly Event[] = [
+  nameserver('killed', 'kill -9 of named'),
+  nameserver('stopped', 'SIGSTOP of named'),
+  nameserver('servfail', 'SERVFAIL of named'),
+  judge('SIGKILL', 'kill -9 of the judge'),
+  judge('SIGSTOP', 'SIGSTOP of the judge'),
+  blind('SIGKILL', 'kill -9 of the judge, 3 s later of named'),
+  blind('SIGSTOP', 'SIGSTOP of the judge, 3 s later kill -9 of named'),
+];
+
+/** Queries lost from some time on. */
+const lostSince = ({ lost, failed }: FlowAccount, since: number) =>
+  [...lost, ...failed].filter(at => at >= since - 50).length;
+
+async function round(
+  scene: Scene,
+  event: Event,
+  restart: () => Promise<void>,
+  limit: number,
+): Promise<Record<string, number>> {
+  const { farm, sites } = scene;
+  const [site] = sites;
+  await settled(farm, sites);
+  const flow = await Flow.start(farm.client, { to: service.ipv4, rate, zone });
+  await sleep(500);
+  const asked = Date.now();
+  const began = await event.begin(scene);
+  // What went before the last blow went in time.
+  const gone = Math.max(0, (await lastGone(farm, site!, asked, limit)) - (began - asked));
+  if (Number.isFinite(gone)) await sleep(300);
+  const account = await flow.end();
+  const recovered = await event.end(scene, restart);
+  const values: Record<string, number> = { lost: lostSince(account, asked) };
+  if (Number.isFinite(gone)) {
+    values.gone = gone;
+    values.back = await allBack(farm, site!, recovered);
+  }
+  return values;
+}
+
+async function measure(
+  announcer: Announcer,
+  rows: readonly Row[],
+  options: { rounds: number; quick: boolean; parts?: readonly string[] },
+  say: (text: string) => void,
+): Promise<void> {
+  const farm = await FarmNet.make({ routers: ['bird', 'frr'], fronts: 2, nodes: 0 });
+  const sites = farm.fronts.map((host, i) => new Site(i + 1, host));
+  const announcing: Announcing[] = [];
+  try {
+    await Promise.all(sites.map(site => site.prepare()));
+    for (const site of sites) announcing.push(await announcer.start(site));
+    const scene: Scene = { farm, sites, announcing };
+    const restart = async () => {
+      await announcing[0]!.stop();
+      announcing[0] = await announcer.start(sites[0]!);
+    };
+    for (let turn = 0; turn < options.rounds; turn++) {
+      for (const event of events) {
+        const row = rows.find(({ name }) => name === `${announcer.name}:${event.name}`);
+        if (!row || row.failed) continue;
+        const values = await attempt(row, say, () =>
+          round(scene, event, restart, options.quick ? 8000 : watched),
+        );
+        if (!values) return;
+        for (const [key, value] of Object.entries(values)) {
+          row.values[key] ??= [];
+          row.values[key].push(value);
+        }
+        if (values.gone === undefined) row.failed = `still announced after ${watched / 1000} s`;
+        const told = metrics.map(({ key, digits }) => `${key} ${values[key]?.toFixed(digits) ?? '–'}`);
+        say(`  round ${turn + 1}  ${row.name.padEnd(28)} ${told.join('  ')}`);
+      }
+    }
+  } finally {
+    await Promise.all(announcing.map(one => one.stop()));
+    await Promise.all(sites.map(site => site.stop()));
+    await farm.stop();
+  }
+}
+
+export const routes: Case = {
+  name: 'routes',
+  title: 'When a route comes and goes',
+  about:
+    'Two nodes without a balancer behind two routers (BIRD and FRR) with equal-cost multipath, 2,000 queries a second through them. On one node the nameserver, or what ' +
+    'judges it, is killed, stopped or made to answer SERVFAIL. Seen in the kernel of the routers: when the last of them has lost its way to the node, and when both have it again after the ' +
+    'recovery. Lost: no answer within a second, or SERVFAIL. The others run the same dig once a second and count to three.',
+  async run(_stage, { rounds, quick = false, parts }, say) {
+    const rows: Row[] = [];
+    for (const event of events)
+      for (const announcer of announcers)
+        if (isWanted(parts, `${announcer.name}:${event.name}`))
+          rows.push({
+            name: `${announcer.name}:${event.name}`,
+            label: announcer.label,
+            group: event.label,
+            values: {},
+          });
+    for (const announcer of announcers) {
+      const mine = rows.filter(({ name }) => name.startsWith(`${announcer.name}:`));
+      if (mine.length === 0) continue;
+      const absent = lacks(announcer);
+      if (absent !== null) for (const row of mine) row.failed = absent;
+      else await measure(announcer, mine, { rounds, quick, ...(parts ? { parts } : {}) }, say);
+    }
+    return { metrics, rows, goals: [] };
+  },
+};
