@@ -21,6 +21,8 @@ export type RouterKind = 'bird' | 'frr';
 
 export type FarmOptions = {
   readonly routers: readonly RouterKind[];
+  /** Configuration files for the routers, in the order of `routers`; without them they share among all that announce. */
+  readonly routerFiles?: readonly string[];
   readonly fronts: number;
   readonly nodes: number;
   /** AS of the fronts. */
@@ -62,10 +64,11 @@ export class Router {
   }
 
   async start(): Promise<void> {
+    const file = this.#options.routerFiles?.[this.number - 1];
     this.#daemons =
       this.kind === 'bird'
-        ? [await startBird(this.host, birdRouter(this.number, this.#options))]
-        : await startFrr(this.host, frrRouter(this.number, this.#options));
+        ? [await startBird(this.host, file ?? birdRouter(this.number, this.#options))]
+        : await startFrr(this.host, file ?? frrRouter(this.number, this.#options));
   }
 
   /** Asks its command line: birdc or vtysh. */
