@@ -47,6 +47,8 @@ export const pure = [
   'route/evidence.ts',
   'route/plan.ts',
   'route/report.ts',
+  'route/announcer.ts',
+  'route/schema.ts',
 ];
 
 /** Packages that do no I/O. */

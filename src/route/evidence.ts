@@ -64,6 +64,11 @@ export type Evidence = {
   /** The cache is warm, the first probes are answered: what was just started may be announced. */
   readonly warm: boolean;
   readonly drain: DrainOrder | null;
+  /**
+   * When the drain ends by itself, in ms of the announcer's clock, so that no jump of the time of day moves it; null: it does
+   * not. From then on the announcer takes the drain for over, whether the order is still there or not.
+   */
+  readonly drainEnds: number | null;
   /** By service address; absent: `free`. */
   readonly budget: ReadonlyMap<string, BudgetView>;
   /** Queries/s by all clients lately; null where that is not known (no listener). */
