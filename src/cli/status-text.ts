@@ -88,16 +88,13 @@ function backendRow(pool: PoolStatus, backend: BackendStatus, now: number): stri
 
 /** The whole status. `now` is the time of day in ms since 1970. */
 export function statusText(status: Status, now: number): string {
-  const { clients, cache, config } = status;
-  const answers = Object.entries(clients.byRcode)
-    .filter(([, count]) => count > 0)
-    .map(([rcode, count]) => `${formatCount(count)} ${rcode}`);
+  const { config } = status;
+  const idle = status.listeners.length === 0;
   const lines = [
     `${paint('bold', status.identity)}: Chorus ${status.version}, up ${formatAge(status.uptimeSeconds)}, ${status.workers} ${status.workers === 1 ? 'worker' : 'workers'}, ${formatBytes(status.memory.residentBytes)}`,
     `configuration  ${config.file}, generation ${config.generation}`,
-    `clients        ${formatCount(clients.queriesPerSecond)} queries/s, ${formatCount(clients.queries)} since the start`,
-    `answers        ${answers.length === 0 ? 'none yet' : answers.join(', ')}`,
-    `cache          ${cache ? `${formatShare(cache.hitRatio ?? 0)} hits, ${formatCount(cache.entries)} ${cache.entries === 1 ? 'answer' : 'answers'} in ${formatBytes(cache.usedBytes)} of ${formatBytes(cache.memoryBytes)}` : 'off'}`,
+    ...(idle ? ['listeners      none: clients ask the nameservers themselves'] : clientLines(status)),
+    ...serverLines(status, now),
   ];
   if (config.lastReload && !config.lastReload.applied) {
     lines.push(
@@ -115,6 +112,28 @@ export function statusText(status: Status, now: number): string {
   }
   lines.push(backendTable(status.pools, now));
   return lines.join('\n');
+}
+
+function clientLines({ clients, cache }: Status): string[] {
+  const answers = Object.entries(clients.byRcode)
+    .filter(([, count]) => count > 0)
+    .map(([rcode, count]) => `${formatCount(count)} ${rcode}`);
+  return [
+    `clients        ${formatCount(clients.queriesPerSecond)} queries/s, ${formatCount(clients.queries)} since the start`,
+    `answers        ${answers.length === 0 ? 'none yet' : answers.join(', ')}`,
+    `cache          ${cache ? `${formatShare(cache.hitRatio ?? 0)} hits, ${formatCount(cache.entries)} ${cache.entries === 1 ? 'answer' : 'answers'} in ${formatBytes(cache.usedBytes)} of ${formatBytes(cache.memoryBytes)}` : 'off'}`,
+  ];
+}
+
+function serverLines({ server }: Status, now: number): string[] {
+  if (!server) return [];
+  const { name, state, since, detail, pid, restarts, lastEnd } = server;
+  const age = formatAge((now - Date.parse(since)) / 1000);
+  const shown = paint(state === 'running' ? 'green' : 'yellow', state);
+  const process = pid === null ? '' : `, pid ${pid}`;
+  const again = restarts === 0 ? '' : `, started again ${restarts} ${restarts === 1 ? 'time' : 'times'}`;
+  const last = lastEnd ? ` (last: ${lastEnd.reason} at ${lastEnd.at})` : '';
+  return [`server         ${name} ${shown} for ${age}${process}${again}${last}: ${detail}`];
 }
 
 /** A message of several lines, which then stand under the first. */

@@ -23,7 +23,13 @@ type Found = { readonly path: Path; readonly endpoint: Endpoint };
 
 /** Problems between parts. */
 export function crossCheck(source: Source): Problem[] {
-  return [...noListener(source), ...listeners(source), ...backends(source), ...routes(source)];
+  return [
+    ...noListener(source),
+    ...listeners(source),
+    ...backends(source),
+    ...routes(source),
+    ...server(source),
+  ];
 }
 
 /** Chorus has something to do without a listener where it moves service addresses or the kernel balances. */
@@ -108,6 +114,29 @@ function backends(source: Source): Problem[] {
   if (count > maxBackends / 2) {
     const what = `pools: there are ${count} backends`;
     problems.push({ ...source.locate(['pools'], true), what, expected: `at most ${maxBackends / 2}` });
+  }
+  return problems;
+}
+
+/** What Chorus supervises must be started somehow, and watched by probes. */
+function server(source: Source): Problem[] {
+  const problems: Problem[] = [];
+  const own = source.valueAt(['server']);
+  if (!isMapping(own)) return problems;
+  if (own.kind === 'other' && own.command === undefined) {
+    const what = 'server: nothing says how a server of the kind `other` is started';
+    problems.push({ ...source.locate(['server', 'kind']), what, expected: '`command`' });
+  }
+  const pool = own.pool ?? 'default';
+  const pools = keysOf(source.valueAt(['pools']));
+  if (typeof pool !== 'string' || pools.length === 0) return problems;
+  const place = source.locate(own.pool === undefined ? ['server'] : ['server', 'pool']);
+  if (!pools.includes(pool)) {
+    const what = `server: it is judged in the pool "${pool}", which does not exist`;
+    problems.push({ ...place, what, expected: `pool: one of ${pools.join(', ')}` });
+  } else if (['off', false].includes(source.valueAt(['pools', pool, 'probe']) as string | boolean)) {
+    const what = `server: the pool "${pool}" has no probe, so nobody would know when the server answers`;
+    problems.push({ ...place, what, expected: `\`probe\` or \`probes\` in pools.${pool}` });
   }
   return problems;
 }

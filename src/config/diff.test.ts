@@ -87,6 +87,7 @@ receive-buffer: 1MiB
 ports-per-backend: 3
 cache: { memory: 1MiB }
 state: /var/lib/other
+server: { kind: bind }
 log: { level: debug }
 `;
 

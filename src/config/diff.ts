@@ -37,6 +37,7 @@ export function keepRestartOnly(running: Snapshot, next: Snapshot): Snapshot {
     // Without a listener there are no workers, and only a start makes them.
     listen: running.listen.length === 0 ? [] : next.listen,
     api: running.api,
+    server: running.server,
     workers: running.workers,
     engine: running.engine,
     receiveBuffer: running.receiveBuffer,
@@ -59,6 +60,7 @@ function needsRestart({ path }: Change, running: Snapshot): boolean {
   // A cache takes its memory at the start, a listener its workers: they can be turned off at any time, but not on.
   return (
     restartPaths.has(name) ||
+    path[0] === 'server' ||
     (name === 'cache' && running.cache === null) ||
     (name === 'listen' && running.listen.length === 0)
   );

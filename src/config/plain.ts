@@ -2,11 +2,13 @@
 
 import { formatPerSecond } from '#front/schema.ts';
 import type { ProbeSettings } from '#health/targets.ts';
+import { fileForm } from '#kit/option.ts';
 import { formatDuration, formatSize } from '#kit/units.ts';
 import { formatBlock, formatEndpoint } from '#net/address.ts';
+import { serverSection } from '#node/schema.ts';
 import { classes, className, rcodeName, typeName } from '#wire/types.ts';
 import { plainRoutes } from './plain-routes.ts';
-import type { Plain, PlainMapping } from './plain-value.ts';
+import { type Plain, type PlainMapping, plainValue } from './plain-value.ts';
 import type { Snapshot, SnapshotBackend, SnapshotPool } from './snapshot.ts';
 
 export type { Plain, PlainMapping };
@@ -59,6 +61,7 @@ export function plainOf(snapshot: Snapshot): PlainMapping {
       'send-buffer': formatSize(tcp.sendBuffer),
     },
     ...plainRoutes(snapshot.routes),
+    server: snapshot.server ? plainValue(fileForm(serverSection, snapshot.server)) : 'off',
     'drain-timeout': formatDuration(snapshot.drainTimeout),
     log: { level: snapshot.log.level, format: snapshot.log.format },
   };

@@ -20,6 +20,7 @@ import {
   whole,
 } from '#kit/option.ts';
 import { netOptions } from '#net/schema.ts';
+import { nodeOptions } from '#node/schema.ts';
 import { routeOptions } from '#route/schema.ts';
 
 /** Most threads that move packets. */
@@ -98,6 +99,7 @@ export const configSchema = section('a mapping of options', {
   drain: routeOptions.drain,
   'withdrawal-budget': routeOptions['withdrawal-budget'],
   state: routeOptions.state,
+  server: nodeOptions.server,
   'drain-timeout': daemonOptions['drain-timeout'],
   log: daemonOptions.log,
 });

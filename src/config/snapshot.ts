@@ -4,6 +4,7 @@ import { evidenceOf, settingsOf } from '#health/schema.ts';
 import type { EvidenceRules, ProbeSettings } from '#health/targets.ts';
 import type { LogLevel } from '#kit/log.ts';
 import type { Block, Endpoint } from '#net/address.ts';
+import type { ServerOptions } from '#node/schema.ts';
 import type { BudgetOptions } from '#route/budget-options.ts';
 import type { AddressPlan, DrainPlan } from '#route/plan.ts';
 import { addressPlanOf, type DriverPlan, drainPlanOf, driverPlanOf } from '#route/schema.ts';
@@ -124,6 +125,8 @@ export type Snapshot = {
   readonly tcp: SnapshotTcp;
   readonly limits: SnapshotLimits;
   readonly routes: SnapshotRoutes;
+  /** Null: Chorus starts no nameserver. */
+  readonly server: ServerOptions | null;
   /** ms. */
   readonly drainTimeout: number;
   readonly log: { readonly level: LogLevel; readonly format: (typeof logFormats)[number] };
@@ -196,6 +199,7 @@ export function snapshotOf(config: Config, file: string, machine: Machine, maxWo
       zones: limits['failing-zones'],
     },
     routes: routesOf(config),
+    server: config.server,
     drainTimeout: config['drain-timeout'],
     log: config.log,
   };

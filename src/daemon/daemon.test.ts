@@ -194,3 +194,42 @@ test('what stands in the way of a start', async () => {
   await assert.rejects(start(config('user: nobody-of-that-name')), withCode('USER_UNKNOWN'));
   await assert.rejects(start(config('identity: refuse')), withCode('ADDRESS_NOT_AVAILABLE'));
 });
+
+const node = (more = '') => `
+listen: []
+api: off
+service-addresses: [{ address: "192.0.2.53" }]
+state: ${folder}
+${more}
+pools:
+  default:
+    backends: [{ name: own, address: "127.0.0.1:1" }]
+`;
+
+test('without a listener it starts no worker and takes no cache, and a reload cannot add one', async () => {
+  const { control } = await start(node());
+  const status = control.status();
+  assert.equal(status.workers, 0);
+  assert.equal(status.cache, null);
+  assert.deepEqual(status.listeners, []);
+  assert.equal(control.alive().ok, true);
+  await until(() => !control.ready().ok);
+  assert.deepEqual(control.ready().reasons, ['pool default: no backend serves']);
+  writeFileSync(file(), node().replace('listen: []', 'listen: ["127.0.0.1:53"]'));
+  const report = await control.reload();
+  assert.deepEqual(report.changes, ['listen: 127.0.0.1:53 added (needs a restart: stays unset)']);
+  assert.deepEqual(report.needsRestart, ['listen']);
+  assert.deepEqual(control.status().listeners, []);
+});
+
+test('a supervised server that ends again and again is told with what it said, and is stopped', async () => {
+  const server = 'server: { kind: other, command: [sh, -c, "echo no zone here; exit 1"] }';
+  const { control } = await start(node(server));
+  await until(() => lines.some(line => line.startsWith('error server ends again and again')));
+  assert.match(lines.join('\n'), /"said":"no zone here/);
+  const { server: status } = control.status();
+  assert.equal(status?.lastEnd?.reason, 'exit 1');
+  assert.match(control.metrics(), /chorus_server_restarts_total\{server="other"\} [1-9]/);
+  await daemon?.stop();
+  assert.equal(control.status().server?.state, 'stopped');
+});

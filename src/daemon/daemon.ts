@@ -23,6 +23,7 @@ import { type DescriptorWorld, descriptorLimit, fitDescriptors } from './descrip
 import { BoardReader, probeDatagrams } from './evidence.ts';
 import type { LogSettings } from './log-sink.ts';
 import { chooseEngine, makeShared } from './memory.ts';
+import type { NodeServer } from './node-server.ts';
 import type { WorkerPlan } from './protocol.ts';
 import type { Parts } from './reading.ts';
 import { clearGauges } from './rows.ts';
@@ -86,6 +87,7 @@ export class Daemon {
       onFatal: options.onFatal,
     });
     const random = (bound: number) => randomInt(bound);
+    let server: NodeServer | null = null;
     const health = new Health({
       clock: systemClock,
       random,
@@ -95,9 +97,17 @@ export class Daemon {
       setState: (slot, state) => shared.board.setState(slot, state),
       setWeight: (slot, weight) => shared.board.setHealthWeight(slot, weight),
       live: new BoardReader(shared.board),
-      onChange: event => tellChange(log, event),
+      onChange: event => {
+        tellChange(log, event);
+        server?.look();
+      },
       onNotice: notice => tellNotice(log, notice),
     });
+    if (snapshot.server) {
+      const { NodeServer: Supervised } = await import('./node-server.ts');
+      const world = { clock: systemClock, random, health, log, onChange: () => {} };
+      server = new Supervised(snapshot, snapshot.server, world);
+    }
     const workers = shared.starts.length;
     const fit = descriptorFitting(
       { engine, workers, api: snapshot.api !== null, limit: descriptorLimit() },
@@ -116,7 +126,7 @@ export class Daemon {
     });
     const { board, counters, cache } = shared;
     const daemon = new Daemon(
-      { startedAt, engine, workers, board, counters, cache, crew, health, configuration },
+      { startedAt, engine, workers, board, counters, cache, crew, health, configuration, server },
       log,
     );
     try {
@@ -133,6 +143,7 @@ export class Daemon {
           log.warn('not started as root, so `user` has no effect', { user: account.user });
         }
       });
+      await server?.start();
     } catch (error) {
       await daemon.#end();
       throw error;
@@ -154,6 +165,8 @@ export class Daemon {
     const timeout = configuration.running?.drainTimeout ?? 0;
     const abandoned = await crew.drain(timeout);
     if (abandoned > 0) this.#log.warn('queries given up at the end of drain-timeout', { queries: abandoned });
+    // What it served is withdrawn and answered.
+    await this.#parts.server?.stop();
     await this.#end();
     this.#log.info('stopped');
   }
@@ -161,12 +174,14 @@ export class Daemon {
   /** Ends all threads at once. Synchronous, so that the process can exit next. */
   kill(): void {
     this.#parts.crew.kill();
+    this.#parts.server?.kill();
   }
 
   async #end(): Promise<void> {
     if (this.#timer) clearInterval(this.#timer);
     this.#parts.health.stop();
     this.#parts.crew.kill();
+    this.#parts.server?.kill();
     await this.#api?.close();
   }
 
@@ -181,7 +196,7 @@ export class Daemon {
     }
     this.#log.info('ready', {
       version,
-      listen: snapshot.listen.map(formatEndpoint).join(','),
+      listen: snapshot.listen.map(formatEndpoint).join(',') || 'off',
       engine: this.#parts.engine,
       workers: this.#parts.workers,
       api: this.#api ? formatEndpoint(this.#api.endpoint) : 'off',

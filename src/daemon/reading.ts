@@ -12,6 +12,7 @@ import { now } from '#net/clock.ts';
 import { netCounters } from '#net/counters.ts';
 import type { Configuration } from './configuration.ts';
 import type { Crew } from './crew.ts';
+import type { NodeServer } from './node-server.ts';
 import { frontRow, netRow } from './rows.ts';
 
 /** The parts of the daemon that a reading is gathered from. */
@@ -26,6 +27,8 @@ export type Parts = {
   readonly crew: Crew;
   readonly health: Health;
   readonly configuration: Configuration;
+  /** The nameserver that is supervised; null: none. */
+  readonly server: NodeServer | null;
 };
 
 /** What is true now. Throws before the first snapshot is in force. */
@@ -55,6 +58,7 @@ export function takeReading(parts: Parts): Reading {
     })),
     ...takeCounts(parts),
     cache: snapshot.cache ? (parts.cache?.stats(Math.floor(now() / 1000)) ?? null) : null,
+    server: serverOf(parts),
     kernel: readKernelUdp(path => readFileSync(path, 'latin1')),
     memory: { resident: memory, heapUsed: process.memoryUsage().heapUsed },
     processor: { user: processor.user / 1e6, system: processor.system / 1e6 },
@@ -86,6 +90,19 @@ function listenersOf(snapshot: Snapshot, crew: Crew, engine: Engine): ListenerRe
       { address, port, protocol: 'tcp', engine: 'loop', receiveBuffers: [] },
     ];
   });
+}
+
+function serverOf({ server }: Parts): Reading['server'] {
+  if (!server) return null;
+  const past = Date.now() - performance.now();
+  const report = server.report();
+  const { since, startedAt, lastEnd } = report;
+  return {
+    ...report,
+    since: past + since,
+    startedAt: past + startedAt,
+    lastEnd: lastEnd && { ...lastEnd, at: past + lastEnd.at },
+  };
 }
 
 /** Health's report in the order of the configuration, with configured weights. */

@@ -77,7 +77,8 @@ export function findProgram(
   return { path };
 }
 
-const machine: FileView = {
+/** The file system of this machine. */
+export const machineFiles: FileView = {
   facts: path => {
     const found = attempt(() => statSync(path));
     return found && { uid: found.uid, mode: found.mode, file: found.isFile() };
@@ -125,7 +126,7 @@ export class SystemPrograms implements Programs {
     };
     const [name = '', ...rest] = command;
     if (this.#running >= this.#most) return fail(`${this.#most} programs run already`);
-    const found = findProgram(name, process.geteuid?.() === 0, machine);
+    const found = findProgram(name, process.geteuid?.() === 0, machineFiles);
     if ('reason' in found) return fail(found.reason);
     let output = '';
     let child: ReturnType<typeof start>;

@@ -92,6 +92,17 @@ export function someReading(change: Partial<Reading> = {}): Reading {
       expired: 3,
       skipped: 0,
     },
+    server: {
+      name: 'bind',
+      state: 'running',
+      since: 3000,
+      startedAt: 2000,
+      detail: 'answers',
+      pid: 4711,
+      restarts: 1,
+      lastEnd: { at: 1900, reason: 'exit 1' },
+      warm: true,
+    },
     kernel: {
       sockets: [
         { address: '::1', port: 53, listening: true, inode: 1, waiting: 0, drops: 2 },

@@ -6,6 +6,7 @@ import type { Board } from '#balance/board.ts';
 import type { CacheStats } from '#cache/cache.ts';
 import type { BackendHealth } from '#health/health.ts';
 import type { CounterSet } from '#kit/counters.ts';
+import type { ServerReport } from '#node/supervisor.ts';
 import type { KernelUdp } from './kernel.ts';
 
 /** How packets are moved: batch (libc) or loop (Node). */
@@ -60,6 +61,8 @@ export type Reading = {
   readonly counters: readonly CounterReading[];
   /** Null when the cache is off. */
   readonly cache: CacheStats | null;
+  /** The nameserver that Chorus supervises; null: none. Times of day in ms since 1970. */
+  readonly server: ServerReport | null;
   /** Null where the kernel does not say. */
   readonly kernel: KernelUdp | null;
   /** Of the whole process, in bytes. */

@@ -9,6 +9,7 @@ import { cacheSource } from './sources/cache.ts';
 import { counterSource } from './sources/counters.ts';
 import { probeSource } from './sources/probes.ts';
 import { processSource } from './sources/process.ts';
+import { serverSource } from './sources/server.ts';
 import { socketSource } from './sources/sockets.ts';
 
 /** Sets of counters that the workers keep, each in rows of its own. */
@@ -22,6 +23,7 @@ export const metricSources: readonly MetricSource[] = [
   backendSource,
   probeSource,
   socketSource,
+  serverSource,
 ];
 
 /** Every family that /metrics can show. */

@@ -4,6 +4,7 @@
  */
 import { type BackendState, backendCounters, viewField } from '#balance/board.ts';
 import type { Family } from '#health/targets.ts';
+import type { ServerState } from '#node/supervisor.ts';
 import { dropsAt } from './kernel.ts';
 import { percentile } from './latency.ts';
 import type { Rates } from './rates.ts';
@@ -41,6 +42,8 @@ export type Status = {
   /** Null when the cache is off. */
   readonly cache: CacheStatus | null;
   readonly pools: readonly PoolStatus[];
+  /** The nameserver that Chorus supervises; null: none. */
+  readonly server: ServerStatus | null;
   /** UDP datagrams dropped for full receive buffers in the whole network namespace; null where the kernel does not say. */
   readonly receiveBufferErrors: number | null;
   readonly memory: { readonly residentBytes: number; readonly heapUsedBytes: number };
@@ -85,6 +88,20 @@ export type PoolStatus = {
   /** Why all backends are kept in although all fail, in words; null when that is not so. */
   readonly everybody: string | null;
   readonly backends: readonly BackendStatus[];
+};
+
+export type ServerStatus = {
+  readonly name: string;
+  readonly state: ServerState;
+  readonly since: string;
+  readonly detail: string;
+  /** Null while it does not run. */
+  readonly pid: number | null;
+  readonly restarts: number;
+  /** How it ended last; null: it never did. */
+  readonly lastEnd: { readonly at: string; readonly reason: string } | null;
+  /** It has answered and is warm since its last start. */
+  readonly warm: boolean;
 };
 
 export type BackendStatus = {
@@ -166,6 +183,7 @@ export function buildStatus(reading: Reading, rates: Rates): Status {
         .filter(backend => backend.pool === pool.name)
         .map(backend => backendStatus(reading, backend, rates)),
     })),
+    server: serverStatus(reading),
     receiveBufferErrors: reading.kernel?.receiveBufferErrors ?? null,
     memory: { residentBytes: reading.memory.resident, heapUsedBytes: reading.memory.heapUsed },
   };
@@ -204,6 +222,21 @@ function cacheStatus({ cache, counters }: Reading): CacheStatus | null {
     hitRatio: lookups === 0 ? null : rounded((hits + failures) / lookups, 4),
     stores: cache.stores,
     evictions: cache.evictions,
+  };
+}
+
+function serverStatus({ server }: Reading): ServerStatus | null {
+  if (!server) return null;
+  const { name, state, since, detail, pid, restarts, lastEnd, warm } = server;
+  return {
+    name,
+    state,
+    since: iso(since),
+    detail,
+    pid,
+    restarts,
+    lastEnd: lastEnd && { ...lastEnd, at: iso(lastEnd.at) },
+    warm,
   };
 }
 

@@ -92,6 +92,8 @@ export type ServerReport = {
   readonly name: string;
   readonly state: ServerState;
   readonly since: number;
+  /** Its last start. */
+  readonly startedAt: number;
   /** In words. */
   readonly detail: string;
   readonly pid: number | null;
@@ -150,6 +152,7 @@ export class Supervisor {
       name: this.#rules.name,
       state: this.#state,
       since: this.#since,
+      startedAt: this.#startedAt,
       detail: this.#detail,
       pid: this.#child?.pid ?? null,
       restarts: this.#restarts,
