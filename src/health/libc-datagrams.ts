@@ -33,12 +33,24 @@ const sweepEvery = 10_000;
 /** Socket addresses as the kernel takes them. */
 type Place = { readonly to: Uint8Array; readonly source: Uint8Array | null };
 
+/** One exchange. */
+type Line = {
+  readonly to: Destination;
+  readonly bytes: Uint8Array;
+  /** Null: it is over. */
+  hearing: Hearing | null;
+  /** Null: not sent yet, or over. */
+  kept: Kept | null;
+};
+
 class Kept {
   readonly fd: number;
   readonly to: Destination;
+  /** How often it may be used yet. */
   uses: number;
+  used = false;
   /** Who uses it now; null: nobody. */
-  hearing: Hearing | null = null;
+  line: Line | null = null;
   usedAt = 0;
 
   constructor(fd: number, to: Destination, uses: number) {
@@ -57,6 +69,8 @@ export class LibcDatagrams implements Exchanger {
   /** The socket to each destination that nobody uses. */
   readonly #idle = new Map<Destination, Kept>();
   #underWay = 0;
+  /** What is to be sent when the work of this moment is done. */
+  #outbox: Line[] = [];
   readonly #places = new WeakMap<Destination, Place>();
   readonly #u8 = new Uint8Array(new SharedArrayBuffer(largestDatagram + 1 + eventsAtOnce * 16 + 64));
   readonly #i32 = new Int32Array(this.#u8.buffer);
@@ -91,31 +105,81 @@ export class LibcDatagrams implements Exchanger {
     for (const fd of this.#open.keys()) this.#libc.close(fd);
     this.#open.clear();
     this.#idle.clear();
+    this.#outbox = [];
     this.#libc.close(this.#epoll);
   }
 
   exchange(to: Destination, bytes: Uint8Array, hearing: Hearing): () => void {
     // The number of the epoll instance may be somebody else's by now.
     if (this.#stopped) return () => {};
-    const kept = this.#again(to, bytes) ?? this.#begin(to, bytes);
-    if (typeof kept === 'number') {
-      let wanted = true;
-      queueMicrotask(() => wanted && hearing.failed(getSystemErrorName(kept)));
-      return () => {
-        wanted = false;
-      };
-    }
-    kept.hearing = hearing;
+    const line: Line = { to, bytes, hearing, kept: null };
     this.#underWay++;
-    this.#lookIn(soonest);
-    return () => this.#end(kept, hearing);
+    if (this.#outbox.push(line) === 1) queueMicrotask(() => this.#send());
+    return () => this.#end(line);
+  }
+
+  /**
+   * Sends all that waits, in a tight row: to wake up who sleeps, on another processor, costs more than the datagram, and
+   * whoever is woken up by the first is still awake when the last comes.
+   */
+  #send(): void {
+    const lines = this.#outbox;
+    this.#outbox = [];
+    if (this.#stopped) return;
+    for (const line of lines) {
+      if (line.hearing === null) continue;
+      const kept = this.#idle.get(line.to);
+      if (!kept) this.#connect(line);
+      else if (this.#idle.delete(line.to)) this.#join(line, kept);
+    }
+    for (const line of lines) {
+      const { kept, bytes } = line;
+      if (!kept || this.#write(kept, bytes)) continue;
+      // That may be old trouble of the socket.
+      const errno = this.#libc.errno();
+      this.#close(kept);
+      if (!kept.used) this.#fail(line, -errno);
+      else if (this.#connect(line) && line.kept && !this.#write(line.kept, bytes))
+        this.#fail(line, -this.#libc.errno());
+    }
+    if (this.#underWay > 0) this.#lookIn(soonest);
+  }
+
+  #write({ fd }: Kept, bytes: Uint8Array): boolean {
+    return this.#libc.write(fd, this.#put(bytes, 0), bytes.length) >= 0;
+  }
+
+  #join(line: Line, kept: Kept): void {
+    line.kept = kept;
+    kept.line = line;
+  }
+
+  /** Gives an exchange a new socket; false where there is none to be had, and the hearer has been told. */
+  #connect(line: Line): boolean {
+    const kept = this.#begin(line.to);
+    if (typeof kept === 'number') this.#fail(line, kept);
+    else this.#join(line, kept);
+    return typeof kept !== 'number';
+  }
+
+  /** `errno` is negative. */
+  #fail(line: Line, errno: number): void {
+    const { hearing, kept } = line;
+    if (kept) kept.uses = 0;
+    this.#end(line);
+    hearing?.failed(getSystemErrorName(errno));
   }
 
   /** An exchange is over: the socket waits for the next one, or has served. */
-  #end(kept: Kept, hearing: Hearing): void {
-    if (kept.hearing !== hearing) return;
-    kept.hearing = null;
+  #end(line: Line): void {
+    if (line.hearing === null) return;
+    line.hearing = null;
     this.#underWay--;
+    const { kept } = line;
+    line.kept = null;
+    if (!kept) return;
+    kept.line = null;
+    kept.used = true;
     if (--kept.uses <= 0 || this.#idle.has(kept.to)) {
       this.#close(kept);
       return;
@@ -132,18 +196,8 @@ export class LibcDatagrams implements Exchanger {
     if (this.#idle.size > 0) this.#unsweep = this.#clock.wait(sweepEvery, () => this.#sweep());
   }
 
-  /** Sends on a socket that is there; null when there is none, or it is of no use any more. */
-  #again(to: Destination, bytes: Uint8Array): Kept | null {
-    const kept = this.#idle.get(to);
-    if (!kept) return null;
-    this.#idle.delete(to);
-    if (this.#libc.write(kept.fd, this.#put(bytes, 0), bytes.length) >= 0) return kept;
-    this.#close(kept);
-    return null;
-  }
-
-  /** A socket on which `bytes` went out, or a negative errno. */
-  #begin(to: Destination, bytes: Uint8Array): Kept | number {
+  /** A socket that is connected and watched, or a negative errno. */
+  #begin(to: Destination): Kept | number {
     const libc = this.#libc;
     const six = to.address.includes(':');
     const fd = libc.socket(six ? c.AF_INET6 : c.AF_INET, c.SOCK_DGRAM | c.SOCK_NONBLOCK | c.SOCK_CLOEXEC, 0);
@@ -152,8 +206,7 @@ export class LibcDatagrams implements Exchanger {
     if (
       (source === null || libc.bind(fd, this.#put(source, this.#sockaddr), source.length) === 0) &&
       libc.connect(fd, this.#put(remote, this.#sockaddr), remote.length) === 0 &&
-      this.#watch(fd) &&
-      libc.write(fd, this.#put(bytes, 0), bytes.length) >= 0
+      this.#watch(fd)
     ) {
       const kept = new Kept(fd, to, leastUses + this.#random(moreUses));
       this.#open.set(fd, kept);
@@ -219,23 +272,19 @@ export class LibcDatagrams implements Exchanger {
     for (let i = 0; i < datagramsAtOnce; i++) {
       const kept = this.#open.get(fd);
       if (!kept) return;
-      const { hearing } = kept;
+      const { line } = kept;
       const length = this.#libc.read(fd, this.#base, largestDatagram);
       if (length >= 0) {
         // What comes when nobody waits any more came too late.
-        hearing?.message(this.#u8.slice(0, length));
+        line?.hearing?.message(this.#u8.slice(0, length));
         // Most often the one answer is all there is: what else there may be is found at the next look.
-        if (kept.hearing === null) return;
+        if (kept.line === null) return;
         continue;
       }
       const errno = this.#libc.errno();
       if (errno === errnos.EAGAIN || errno === errnos.EINTR) return;
-      kept.uses = 0;
-      if (hearing === null) this.#close(kept);
-      else {
-        this.#end(kept, hearing);
-        hearing.failed(getSystemErrorName(-errno));
-      }
+      if (line === null) this.#close(kept);
+      else this.#fail(line, -errno);
     }
   }
 }
