@@ -3,12 +3,12 @@ import type { Control, ForcedBackend, ReloadReport, Verdict } from '#api/control
 import type { BackendHealth } from '#health/health.ts';
 import { type Forcing, serves } from '#health/judge.ts';
 import { metricsText } from '#insight/metrics.ts';
-import { Rates, takeSample } from '#insight/rates.ts';
+import { Rates } from '#insight/rates.ts';
 import { buildStatus, type CacheStatus, type PoolStatus, type Status } from '#insight/status.ts';
 import { ChorusError, reasonOf } from '#kit/errors.ts';
 import type { Log } from '#kit/log.ts';
 import { lowerName, parseName } from '#wire/name.ts';
-import { type Parts, takeCounts, takeReading } from './reading.ts';
+import { type Parts, takeCounters, takeReading } from './reading.ts';
 
 export class DaemonControl implements Control {
   readonly #parts: Parts;
@@ -23,7 +23,9 @@ export class DaemonControl implements Control {
 
   /** Takes a sample for the rates: once a second. */
   sample(): void {
-    this.#rates.push(takeSample(performance.now(), takeCounts(this.#parts)));
+    const { board, health } = this.#parts;
+    const counters = takeCounters(this.#parts);
+    this.#rates.take(performance.now(), { board, counters, places: health.places() });
   }
 
   /** From now on Chorus is not ready. */

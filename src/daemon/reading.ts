@@ -56,7 +56,9 @@ export function takeReading(parts: Parts): Reading {
       failOpen: pools.get(name)?.failOpen ?? false,
       everybody: pools.get(name)?.everybody ?? null,
     })),
-    ...takeCounts(parts),
+    backends: backendsOf(snapshot, health),
+    board: parts.board,
+    counters: takeCounters(parts),
     cache: snapshot.cache ? (parts.cache?.stats(Math.floor(now() / 1000)) ?? null) : null,
     server: serverOf(parts),
     kernel: readKernelUdp(path => readFileSync(path, 'latin1')),
@@ -65,18 +67,13 @@ export function takeReading(parts: Parts): Reading {
   };
 }
 
-/** The part of a reading that changes with each query: what rates are made from, without asking the kernel. */
-export function takeCounts(parts: Parts): Pick<Reading, 'backends' | 'board' | 'counters'> {
-  const { configuration, health, counters, workers, board } = parts;
+/** The counters of all workers. */
+export function takeCounters({ counters, workers }: Parts): Reading['counters'] {
   const each = Array.from({ length: workers }, (_, worker) => worker);
-  return {
-    backends: configuration.running ? backendsOf(configuration.running, health) : [],
-    board,
-    counters: [
-      { set: frontCounters, rows: each.map(worker => frontRow(counters, worker)) },
-      { set: netCounters, rows: each.map(worker => netRow(counters, worker, workers)) },
-    ],
-  };
+  return [
+    { set: frontCounters, rows: each.map(worker => frontRow(counters, worker)) },
+    { set: netCounters, rows: each.map(worker => netRow(counters, worker, workers)) },
+  ];
 }
 
 function listenersOf(snapshot: Snapshot, crew: Crew, engine: Engine): ListenerReading[] {

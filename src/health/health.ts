@@ -167,6 +167,8 @@ type PoolKnown = {
   readonly paces: Paces;
   readonly compareLatency: boolean;
   readonly everybody: Everybody;
+  /** None of its backends has had traffic lately, nor is any doubted. */
+  asleep: boolean;
 };
 
 /** ms between two looks at live traffic. */
@@ -207,6 +209,7 @@ export class Health {
   readonly #bySlot = new Map<number, Known>();
   readonly #byJob = new Map<ProbeJob, Known>();
   #pools = new Map<string, PoolKnown>();
+  #places: ReturnType<Health['places']> = [];
   #unwait: (() => void) | null = null;
   #looks = 0;
   readonly #counts = new Float64Array(liveField.size);
@@ -247,6 +250,7 @@ export class Health {
       this.#bySlot.set(target.slot, this.#put(target, of));
     }
     this.#gather(rules);
+    this.#places = targets.map(({ pool, name, slot }) => ({ pool, backend: name, slot }));
     if (!this.#unwait) this.#wait();
   }
 
@@ -293,6 +297,11 @@ export class Health {
         last: last && { ...last, at: past + last.at },
       })),
     }));
+  }
+
+  /** Where the numbers of each backend are; the same list until the next `apply`. */
+  places(): readonly { readonly pool: string; readonly backend: string; readonly slot: number }[] {
+    return this.#places;
   }
 
   /** Each pool, in the order in which they became known. */
@@ -425,6 +434,7 @@ export class Health {
         paces: new Paces(members.length),
         compareLatency: siblingRules.spread,
         everybody: before?.everybody ?? new Everybody(),
+        asleep: false,
       };
     });
     this.#pools = new Map(pools.map(pool => [pool.name, pool]));
@@ -443,7 +453,9 @@ export class Health {
     this.#looks++;
     const { live } = this.#options;
     for (const pool of this.#pools.values()) {
-      if (live && pool.rules.evidence.live) this.#compare(pool, live, now);
+      // Where nobody asks there is little to see.
+      if (pool.asleep && this.#looks % weighEvery > 0) continue;
+      if (live && pool.rules.evidence.live) pool.asleep = this.#compare(pool, live, now);
       let condemned = false;
       for (const known of pool.members) {
         if (known.judge.byLive) this.#judge(known, now, judge => judge.tick(now));
@@ -462,9 +474,10 @@ export class Health {
     }
   }
 
-  /** Holds the backends of a pool against each other on the traffic of the last moments. */
-  #compare(pool: PoolKnown, live: LiveBoard, now: number): void {
+  /** Holds the backends of a pool against each other on the traffic of the last moments; gives whether there is none. */
+  #compare(pool: PoolKnown, live: LiveBoard, now: number): boolean {
     const { siblings, members } = pool;
+    let asleep = true;
     siblings.begin(now);
     for (let index = 0; index < members.length; index++) {
       const known = members[index]!;
@@ -479,6 +492,7 @@ export class Health {
         siblings.forget(index);
         continue;
       }
+      asleep = false;
       const overdue = live.counts(slot, this.#counts);
       siblings.observe(index, this.#counts, overdue, serves(known.judge.state));
     }
@@ -487,12 +501,16 @@ export class Health {
       const known = members[index]!;
       const finding = known.quiet ? null : siblings.find(index);
       if (finding) found.push({ known, finding });
-      else if (known.heard !== null || known.judge.doubted) this.#hear(pool, known, null, now);
+      else if (known.heard !== null || known.judge.doubted) {
+        asleep = false;
+        this.#hear(pool, known, null, now);
+      }
     }
     // The surest first: the ceiling may leave no room for all.
     found.sort((a, b) => b.finding.score - a.finding.score);
     for (const { known, finding } of found) this.#hear(pool, known, finding, now);
-    if (pool.compareLatency && this.#looks % paceEvery === 0) this.#comparePaces(pool, live);
+    if (pool.compareLatency && !asleep && this.#looks % paceEvery === 0) this.#comparePaces(pool, live);
+    return asleep;
   }
 
   #hear(pool: PoolKnown, known: Known, finding: Finding | null, now: number): void {

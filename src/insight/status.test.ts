@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { backendCounters } from '#balance/board.ts';
 import { someReading } from './fixture.ts';
-import { Rates, samplesKept, takeSample } from './rates.ts';
+import { Rates, samplesKept } from './rates.ts';
 import { buildStatus } from './status.ts';
 
 test('the status tells what the reading holds', () => {
@@ -42,7 +42,7 @@ test('rates and latencies cover the samples that are kept', () => {
   const rates = new Rates();
   const { board } = reading;
   for (let second = 0; second < 30; second++) {
-    rates.push(takeSample(second * 1000, reading));
+    rates.take(second * 1000, { ...reading, places: reading.backends });
     board.counters(1)[backendCounters.at.queries]! += second < 15 ? 1 : 50;
     board.counters(0)[backendCounters.at.servfail]! += 2;
     board.histogram(1)[14]! += 50;
@@ -60,9 +60,9 @@ test('rates and latencies cover the samples that are kept', () => {
 test('a backend that has just come has no rates, one that was cleared has none below zero', () => {
   const reading = someReading();
   const rates = new Rates();
-  rates.push(takeSample(0, { ...reading, backends: reading.backends.slice(0, 1) }));
+  rates.take(0, { ...reading, places: reading.backends.slice(0, 1) });
   reading.board.clear(0);
-  rates.push(takeSample(1000, reading));
+  rates.take(1000, { ...reading, places: reading.backends });
   assert.equal(rates.backend('default', 'nika'), null);
   assert.equal(rates.backend('default', 'kai')?.queries, 0);
 });
