@@ -189,6 +189,77 @@ export const errorTable = {
     remedy: 'Import each with --only and run a Chorus for each.',
     exit: exitCodes.data,
   },
+  ROUTE_DAEMON_UNREACHABLE: {
+    message: '{daemon} does not answer at {where}: {reason}',
+    remedy:
+      'Start it, or name where it listens in the options of the driver. Chorus goes on trying, and announces when it answers.',
+    exit: exitCodes.unavailable,
+  },
+  ROUTE_DAEMON_PERMISSION: {
+    message: 'this user may not speak to {daemon} at {where}',
+    remedy:
+      'Make the user of Chorus a member of the group that owns the socket (`ls -l {where}`): frrvty for FRR, bird for BIRD.',
+    exit: exitCodes.permission,
+  },
+  ROUTE_DAEMON_SILENT: {
+    message: '{daemon} at {where} did not end its answer within {seconds} s',
+    remedy: 'Look whether it hangs or has too much to do; a larger `timeout` gives it more time.',
+    exit: exitCodes.unavailable,
+  },
+  ROUTE_DAEMON_REFUSED: {
+    message: '{daemon} refused `{command}`: {said}',
+    remedy: 'Mend what it complains of; it goes on with what it had before. Chorus tries again.',
+    exit: exitCodes.failed,
+  },
+  ROUTE_DAEMON_UNKNOWN: {
+    message: 'what {daemon} answered to `{command}` is not understood: {said}',
+    remedy: 'Chorus knows FRR 8 to 10, BIRD 2 and 3, and ExaBGP 4.2. Report the version and this line.',
+    exit: exitCodes.software,
+  },
+  ROUTE_PROGRAM: {
+    message: 'cannot run {program} for {daemon}: {reason}',
+    remedy: 'Install it, or name its path in the options of the driver.',
+    exit: exitCodes.unavailable,
+  },
+  ROUTE_AS: {
+    message: '{daemon} has no `router bgp {as}`: {found}',
+    remedy: 'Set `as` (and `vrf`) of the driver to those of the BGP instance in `show running-config`.',
+    exit: exitCodes.config,
+  },
+  ROUTE_FOREIGN: {
+    message: '{daemon} announces {prefix} already, and Chorus did not say so: {what}',
+    remedy:
+      'Take it out of the configuration of {daemon}. Until then Chorus leaves it alone and cannot withdraw it.',
+    exit: exitCodes.config,
+  },
+  ROUTE_NOT_TAKEN: {
+    message: '{daemon} was told of {prefix} and does not announce it: {reason}',
+    remedy:
+      'FRR: `no bgp network import-check`, or the leased address where `lease` is set. BIRD: see `show route {prefix} all`.',
+    exit: exitCodes.failed,
+  },
+  ROUTE_UNGUARDED: {
+    message: '{daemon} does not look whether {interface} has the address: {reason}',
+    remedy:
+      'Mend that, or take `lease` out of the options of the driver: it promises that nothing is announced without it.',
+    exit: exitCodes.config,
+  },
+  ROUTE_STALE: {
+    message: 'not announced through {daemon}: {reason}',
+    remedy:
+      'Switch graceful restart off (FRR: `bgp graceful-restart-disable`, BIRD: `graceful restart off`), or set `stale-routes: warn`.',
+    exit: exitCodes.config,
+  },
+  ROUTE_FILE_UNREAD: {
+    message: '{daemon} does not read {file}: it knows nothing of {name}',
+    remedy: 'Add `include "{file}";` to the configuration of {daemon}, after its tables.',
+    exit: exitCodes.config,
+  },
+  ROUTE_FILE_FOREIGN: {
+    message: '{file} was not written by Chorus: it is left as it is',
+    remedy: 'Name another file in the options of the driver, or remove this one.',
+    exit: exitCodes.config,
+  },
   FILE_EXISTS: {
     message: '{file} exists already',
     remedy: 'Name another file, or add --force to write it anew.',

@@ -1,6 +1,46 @@
 /** Every route driver keeps the contract, with the real software. A driver adds its line to `subjects`. */
-import { type RouteDriverUnderTest, routeDriverContract } from '#test/contract/route-driver.ts';
+import {
+  type Expresses,
+  type RouteDriverUnderTest,
+  routeDriverContract,
+} from '#test/contract/route-driver.ts';
+import { Frr } from '#test/support/frr.ts';
+import { requires } from '#test/support/requires.ts';
+import { session } from '#test/support/router.ts';
 
-const subjects: readonly RouteDriverUnderTest[] = [];
+const everything: Expresses = {
+  med: true,
+  localPreference: true,
+  communities: true,
+  largeCommunities: true,
+  prepend: true,
+};
+const foreign = ['198.51.100.0/24', '2001:db8:99::/48'];
+
+const subjects: readonly RouteDriverUnderTest[] = [
+  {
+    kind: 'frr',
+    sessions: ['outer', 'inner'],
+    expresses: everything,
+    foreign,
+    deadMan: { dead: null, hung: null },
+    options: requires('vtysh', 'bird', 'ip', 'root'),
+    async start() {
+      const software = await Frr.start();
+      return {
+        options: (unreachable = false) => ({
+          as: session.ourAs,
+          'socket-dir': unreachable ? '/nonexistent' : software.folder,
+        }),
+        kill: () => software.kill(),
+        restart: () => software.restart(),
+        stop: () => software.stop(),
+        get log() {
+          return software.log;
+        },
+      };
+    },
+  },
+];
 
 for (const subject of subjects) routeDriverContract(subject);

@@ -4,13 +4,14 @@
  */
 import type { z } from 'zod';
 import type { DriverWorld, RouteDriver } from '../driver.ts';
+import { frrOptions } from './frr/options.ts';
 
 /**
  * What a driver takes from the configuration: `route-drivers: { NAME: { KIND: options } }`. Each is
  * `required(section(…), { docs, example })` of #kit/option.ts; scalars made with `parsed` get its `write`, so that
  * `chorus config show` and the diff can show them.
  */
-export const driverOptions = {} as const satisfies Record<string, z.ZodType>;
+export const driverOptions = { frr: frrOptions } as const satisfies Record<string, z.ZodType>;
 
 export type DriverKind = keyof typeof driverOptions;
 
@@ -28,7 +29,9 @@ export type MakeDriver<Options> = (options: Options, world: DriverWorld) => Rout
 /** Loads what makes a driver: none of it is loaded for a configuration without drivers. */
 export const driverLoaders: {
   readonly [Kind in DriverKind]: () => Promise<MakeDriver<DriverOptions<Kind>>>;
-} = {};
+} = {
+  frr: async () => (await import('./frr/driver.ts')).frr,
+};
 
 /** Loads and makes a driver. Rejects as its maker throws. */
 export async function makeDriver<Kind extends DriverKind>(
