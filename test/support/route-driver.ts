@@ -6,7 +6,8 @@ import type { z } from 'zod';
 import { now } from '#net/clock.ts';
 import type { Announcement } from '#route/announcement.ts';
 import type { DriverWorld, RouteDriver } from '#route/driver.ts';
-import { type DriverChoice, type DriverKind, driverOptions, makeDriver } from '#route/drivers/registry.ts';
+import { makeDriver } from '#route/drivers/load.ts';
+import { type DriverChoice, type DriverKind, driverOptions } from '#route/drivers/registry.ts';
 import { Program } from './process.ts';
 
 /** A world in real time whose notices and changes are kept. */

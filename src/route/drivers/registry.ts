@@ -1,9 +1,8 @@
 /**
  * The route drivers by kind. A new one is a folder here: `options.ts` says what it takes from the configuration (light: loaded
- * with every configuration), `driver.ts` makes it (loaded by the daemon alone), and a line in both tables.
+ * with every configuration), `driver.ts` makes it (loaded by the daemon alone), and a line here and in load.ts.
  */
 import type { z } from 'zod';
-import type { DriverWorld, RouteDriver } from '../driver.ts';
 import { frrOptions } from './frr/options.ts';
 
 /**
@@ -22,21 +21,3 @@ export type DriverOptions<Kind extends DriverKind> = z.output<(typeof driverOpti
 export type DriverChoice<Kind extends DriverKind = DriverKind> = {
   [Each in Kind]: { readonly kind: Each; readonly options: DriverOptions<Each> };
 }[Kind];
-
-/** Makes a driver; nothing is begun before the first `want`. Throws a ChorusError where it can never work as configured. */
-export type MakeDriver<Options> = (options: Options, world: DriverWorld) => RouteDriver;
-
-/** Loads what makes a driver: none of it is loaded for a configuration without drivers. */
-export const driverLoaders: {
-  readonly [Kind in DriverKind]: () => Promise<MakeDriver<DriverOptions<Kind>>>;
-} = {
-  frr: async () => (await import('./frr/driver.ts')).frr,
-};
-
-/** Loads and makes a driver. Rejects as its maker throws. */
-export async function makeDriver<Kind extends DriverKind>(
-  { kind, options }: DriverChoice<Kind>,
-  world: DriverWorld,
-): Promise<RouteDriver> {
-  return (await driverLoaders[kind]())(options, world);
-}
