@@ -313,6 +313,40 @@ export const errorTable = {
     remedy: 'Name them under `service-addresses:` and reload.',
     exit: exitCodes.config,
   },
+  ETCD_UNREACHABLE: {
+    message: 'etcd does not answer at {url}: {reason}',
+    remedy:
+      'Check `withdrawal-budget: etcd:` and that `curl {url}/health` answers from this machine. Until then the rule of `when-away` is in force.',
+    exit: exitCodes.unavailable,
+  },
+  ETCD_REFUSED: {
+    message: 'etcd at {url} refuses {what}: {reason}',
+    remedy:
+      'Check `user` and `password-file` of `withdrawal-budget`, that this user may read and write below /chorus/FARM/, and `etcdctl endpoint status`.',
+    exit: exitCodes.unavailable,
+  },
+  ETCD_REPLY: {
+    message: 'the reply of {url} to {what} is not understood: {reason}',
+    remedy:
+      'Name an etcd of version 3.4 or later with its JSON gateway on (`enable-grpc-gateway`), and no proxy that changes replies.',
+    exit: exitCodes.unavailable,
+  },
+  ETCD_FILE: {
+    message: 'cannot read {file}, which etcd needs: {reason}',
+    remedy: 'Check the path in `withdrawal-budget`, what is in the file, and that this user may read it.',
+    exit: exitCodes.config,
+  },
+  BUDGET_NAMESAKE: {
+    message: 'another front of the farm {farm} has the name {member} too: neither may withdraw on evidence',
+    remedy: 'Give each front a name of its own with `withdrawal-budget: member:`.',
+    exit: exitCodes.config,
+  },
+  BUDGET_FOREIGN: {
+    message: '{count} key(s) in etcd below {prefix} are not understood and not counted; one of them: {first}',
+    remedy:
+      'Bring all fronts to one version of Chorus, or remove what else writes there (`etcdctl get --prefix {prefix} --keys-only`).',
+    exit: exitCodes.data,
+  },
   USAGE: {
     message: '{reason}',
     remedy: '`chorus --help` and `chorus COMMAND --help` show what is understood.',
