@@ -290,7 +290,7 @@ describe('the withdrawal budget', () => {
     farm.run(400);
     assert.equal(states(farm), 'up up');
     front!.health('down');
-    farm.run(5000);
+    farm.run(1000);
     assert.equal(states(farm), 'down up');
     assert.ok(held.length > 0);
     for (const request of held) assert.notEqual(txn.call(farm.store, request)?.done, true);
