@@ -89,6 +89,12 @@ export type BackendHealth = {
   readonly probes: readonly ProbeHealth[];
 };
 
+/** One backend in short. */
+export type MemberHealth = Pick<BackendHealth, 'pool' | 'backend' | 'slot' | 'family' | 'state'> & {
+  /** Its weight in the configuration. */
+  readonly weight: number;
+};
+
 /** What is known of one pool. */
 export type PoolHealth = {
   readonly pool: string;
@@ -302,6 +308,18 @@ export class Health {
   /** Where the numbers of each backend are; the same list until the next `apply`. */
   places(): readonly { readonly pool: string; readonly backend: string; readonly slot: number }[] {
     return this.#places;
+  }
+
+  /** The same in short, for those who ask many times a second. */
+  members(): MemberHealth[] {
+    return Array.from(this.#known.values(), ({ target, judge }) => ({
+      pool: target.pool,
+      backend: target.name,
+      slot: target.slot,
+      family: familyOfAddress(target.address),
+      state: judge.state,
+      weight: target.weight ?? 1,
+    }));
   }
 
   /** Each pool, in the order in which they became known. */

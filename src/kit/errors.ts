@@ -308,6 +308,11 @@ export const errorTable = {
       'Stop the other Chorus, or take the address out of one of the two configurations. This one goes on trying and announces when the other has ended.',
     exit: exitCodes.unavailable,
   },
+  ROUTES_UNWELL: {
+    message: 'this process is not well, and lets what it announces by a lease run out: {reason}',
+    remedy: 'The log says what became of the worker. If it stays so, restart Chorus and report the log.',
+    exit: exitCodes.software,
+  },
   ROUTES_NONE: {
     message: 'there are no routes: the configuration has no service addresses',
     remedy: 'Name them under `service-addresses:` and reload.',

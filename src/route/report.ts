@@ -62,7 +62,7 @@ export type DriverStatus = {
   readonly state: DriverState;
   readonly since: number;
   readonly detail: string;
-  readonly problem: { readonly code: string; readonly message: string; readonly remedy: string } | null;
+  readonly problem: ProblemStatus | null;
   readonly warnings: readonly string[];
 };
 
@@ -76,6 +76,8 @@ export type RouteStatus = {
   readonly actual: { readonly attributes: Attributes | null; readonly since: number } | null;
   /** What is wanted is what is there. */
   readonly agrees: boolean;
+  /** ms from the last decision to what was read back; null before the first, and while they differ. */
+  readonly convergence: number | null;
 };
 
 /** How it stands with the other fronts of the farm, beyond single addresses. */
@@ -87,10 +89,13 @@ export type BudgetStatus = {
   /** Time of day in ms since 1970. */
   readonly since: number;
   readonly detail: string;
-  readonly problems: readonly { readonly code: string; readonly message: string; readonly remedy: string }[];
+  readonly problems: readonly ProblemStatus[];
   /** What works, but leaves the farm near its limit: "a drain leaves 0 others that announce 192.0.2.53, 1 must stay". */
   readonly warnings: readonly string[];
 };
+
+/** An error of the table, as it is told. */
+export type ProblemStatus = { readonly code: string; readonly message: string; readonly remedy: string };
 
 /** All of it: `GET /api/v1/routes`. Times of day in ms since 1970. */
 export type RoutesStatus = {
@@ -98,6 +103,12 @@ export type RoutesStatus = {
   readonly drivers: readonly DriverStatus[];
   readonly routes: readonly RouteStatus[];
   readonly drain: DrainOrder | null;
+  /** Drained, withdrawn everywhere, and nothing under way any more: this front may be stopped. */
+  readonly safe: boolean;
+  /** Queries/s by clients over the last second; null where there is no listener, and at first. */
+  readonly traffic: number | null;
+  /** What stands in the way of the service addresses as a whole. */
+  readonly problems: readonly ProblemStatus[];
   /** The members of the farm that agree with us, ourselves too; empty without a budget. */
   readonly farm: readonly {
     readonly member: string;
