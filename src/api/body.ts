@@ -2,9 +2,15 @@
 import type { IncomingMessage } from 'node:http';
 import { z } from 'zod';
 import { ChorusError } from '#kit/errors.ts';
+import { parseDuration } from '#kit/units.ts';
 
 /** Most bytes that a request may bring. */
 export const bodyLimit = 16 * 1024;
+
+/** The longest drain that ends by itself, ms. */
+const longestDrain = 366 * 86_400_000;
+/** Who asks, and why: for the log and the status. */
+const words = z.string().trim().max(200);
 
 /** Bodies by name: also for the reference of the API. */
 export const bodies = {
@@ -15,6 +21,19 @@ export const bodies = {
       subtree: z.boolean().default(false),
     })
     .refine(({ name, subtree }) => name !== undefined || !subtree, { error: 'subtree needs a name' }),
+  drain: z.strictObject({
+    who: words.default(''),
+    reason: words.default(''),
+    for: z
+      .string()
+      .max(20)
+      .transform(text => parseDuration(text) ?? 0)
+      .refine(ms => ms >= 1000 && ms <= longestDrain, {
+        error: 'expected a time from 1s to 366d, such as 30m',
+      })
+      .optional(),
+  }),
+  undrain: z.strictObject({ who: words.default('') }),
 };
 
 /** Reads a body of that shape; no body is `{}`. Throws HTTP_TOO_LARGE, HTTP_BODY. */

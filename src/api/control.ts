@@ -1,6 +1,8 @@
 /** What the API asks of the daemon. Every method may throw a ChorusError, which becomes the answer. */
 import type { Forcing } from '#health/judge.ts';
 import type { CacheStatus, PoolStatus, Status } from '#insight/status.ts';
+import type { DrainOrder } from '#route/evidence.ts';
+import type { ProblemStatus, RoutesStatus } from '#route/report.ts';
 
 /** A yes or no with reasons; `reasons` says why not, or what to know nevertheless. */
 export type Verdict = { readonly ok: boolean; readonly reasons: readonly string[] };
@@ -25,6 +27,16 @@ export type ForcedBackend = {
   readonly forced: Forcing;
 };
 
+/** What became of a drain that was asked for, or of its end. */
+export type DrainReport = {
+  /** The drain in force; null: none. */
+  readonly drain: DrainOrder | null;
+  /** Whether there was one before. */
+  readonly was: boolean;
+  /** Why a restart will not find it as it is now; null: it will. */
+  readonly problem: ProblemStatus | null;
+};
+
 export interface Control {
   status(): Status;
   /** Prometheus text. */
@@ -42,4 +54,12 @@ export interface Control {
   cache(): CacheStatus | null;
   /** Forgets all answers, those of one name, or those of a name and everything below. Gives how many. Throws CACHE_OFF, NAME_INVALID. */
   flush(name: string | null, subtree: boolean): number;
+  /** Service addresses and their routes. Throws ROUTES_NONE. */
+  routes(): RoutesStatus;
+  /** What the announcer decided on lately, a line each, for `chorus routes --replay`. Throws ROUTES_NONE. */
+  routesEvents(): readonly string[];
+  /** Takes the service addresses away from the routers, for `ms` or until `undrain`. Throws DRAIN_NOTHING. */
+  drain(who: string, reason: string, ms: number | null): Promise<DrainReport>;
+  /** Throws DRAIN_NOTHING. */
+  undrain(who: string): Promise<DrainReport>;
 }

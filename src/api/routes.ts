@@ -105,7 +105,49 @@ export const routes: readonly Route[] = [
       return json({ flushed: control.flush(name ?? null, subtree) });
     },
   },
+  {
+    method: 'GET',
+    path: '/api/v1/routes',
+    docs: 'Service addresses: what is wanted, what is there, and why.',
+    answer: control => json(control.routes()),
+  },
+  {
+    method: 'GET',
+    path: '/api/v1/routes/events',
+    docs: 'What the announcer decided on lately: a JSON object a line, for `chorus routes --replay`.',
+    answer: control => ({
+      status: 200,
+      type: 'application/x-ndjson; charset=utf-8',
+      body: control
+        .routesEvents()
+        .map(line => `${line}\n`)
+        .join(''),
+    }),
+  },
+  {
+    method: 'POST',
+    path: '/api/v1/drain',
+    docs: 'Takes the service addresses away from the routers: {"who": TEXT, "reason": TEXT, "for": "30m"}, all of it optional.',
+    answer: async (control, request) => {
+      const { who, reason, for: ms } = await readBody(request, bodies.drain);
+      return json(await control.drain(who || asker(request), reason, ms ?? null));
+    },
+  },
+  {
+    method: 'POST',
+    path: '/api/v1/undrain',
+    docs: 'Ends a drain: {"who": TEXT}, optional.',
+    answer: async (control, request) => {
+      const { who } = await readBody(request, bodies.undrain);
+      return json(await control.undrain(who || asker(request)));
+    },
+  },
 ];
+
+/** Who asks, where the request does not say. */
+function asker({ socket }: IncomingMessage): string {
+  return `API client ${socket.remoteAddress ?? 'unknown'}`;
+}
 
 /** The route for a request. Throws HTTP_NOT_FOUND, or HTTP_METHOD with what the path takes. */
 export function findRoute(method: string, path: string): { route: Route; name: string } {

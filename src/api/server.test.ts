@@ -33,6 +33,18 @@ const control: Control = {
     return { generation: 2, changes: [], needsRestart: [], warnings: [] };
   },
   cache: () => null,
+  routes() {
+    throw new ChorusError('ROUTES_NONE');
+  },
+  routesEvents: () => ['{"at":1}', '{"at":2}'],
+  async drain(who, reason, ms) {
+    calls.push(`drain ${who} ${reason} ${ms}`);
+    return { drain: null, was: false, problem: null };
+  },
+  async undrain(who) {
+    calls.push(`undrain ${who}`);
+    return { drain: null, was: true, problem: null };
+  },
   flush(name, subtree) {
     calls.push(`flush ${name} ${subtree}`);
     return 3;
@@ -114,6 +126,30 @@ test('commands reach the daemon', async () => {
     'flush example.net true',
     'flush null false',
   ]);
+});
+
+test('a drain says who, why and for how long; what it does not say is filled in', async () => {
+  await post('/api/v1/drain', '{"who":"ada@noc","reason":" new disk ","for":"30m"}');
+  await post('/api/v1/drain');
+  await post('/api/v1/undrain', '{"who":"ada@noc"}');
+  const client = 'API client 127.0.0.1';
+  assert.deepEqual(calls, ['drain ada@noc new disk 1800000', `drain ${client}  null`, 'undrain ada@noc']);
+  for (const body of [
+    '{"for":"30"}',
+    '{"for":"0s"}',
+    '{"for":"400d"}',
+    '{"for":30}',
+    `{"reason":"${'x'.repeat(201)}"}`,
+    '{"until":1}',
+  ]) {
+    assert.equal((await post('/api/v1/drain', body)).status, 400, body);
+  }
+  const events = await ask('GET', '/api/v1/routes/events');
+  assert.deepEqual(
+    [events.headers['content-type'], events.body],
+    ['application/x-ndjson; charset=utf-8', '{"at":1}\n{"at":2}\n'],
+  );
+  assert.equal((await ask('GET', '/api/v1/routes')).status, 404);
 });
 
 test('errors of the table become answers with code, message and remedy', async () => {

@@ -19,6 +19,8 @@ export type Client = {
   /** Gives the JSON of the answer. `T` is what the path is documented to give. */
   get<T>(path: string): Promise<T>;
   post<T>(path: string, body?: Readonly<Record<string, unknown>>): Promise<T>;
+  /** Gives the answer as it is, of a path that gives no single JSON value. */
+  text(path: string): Promise<string>;
 };
 
 /** Finds the API: --api, else --config, else CHORUS_API, else 127.0.0.1:8053. Throws USAGE, or as loading a file does. */
@@ -27,6 +29,7 @@ export async function connect(options: ApiOptions, environment = process.env): P
   return {
     endpoint,
     get: <T>(path: string) => call(endpoint, 'GET', path, undefined) as Promise<T>,
+    text: path => call(endpoint, 'GET', path, undefined, text => text) as Promise<string>,
     post: <T>(path: string, body = {}) => call(endpoint, 'POST', path, JSON.stringify(body)) as Promise<T>,
   };
 }
@@ -72,7 +75,13 @@ function reachable({ address, port }: Endpoint): Endpoint {
   return { address, port };
 }
 
-function call(endpoint: Endpoint, method: string, path: string, body: string | undefined): Promise<unknown> {
+function call(
+  endpoint: Endpoint,
+  method: string,
+  path: string,
+  body: string | undefined,
+  read: (text: string) => unknown = parse,
+): Promise<unknown> {
   const url = `http://${formatEndpoint(endpoint)}`;
   const unreachable = (reason: string) => new ChorusError('API_UNREACHABLE', { url, reason });
   return new Promise((resolve, reject) => {
@@ -97,9 +106,10 @@ function call(endpoint: Endpoint, method: string, path: string, body: string | u
         });
         response.on('error', error => reject(unreachable(error.message)));
         response.on('end', () => {
-          const value = parse(text);
+          const good = (response.statusCode ?? 0) < 300;
+          const value = good ? read(text) : parse(text);
           if (value === undefined) reject(unreachable('what answers there is not Chorus'));
-          else if ((response.statusCode ?? 0) < 300) resolve(value);
+          else if (good) resolve(value);
           else reject(errorOf(value));
         });
       },

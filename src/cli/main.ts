@@ -8,11 +8,14 @@ import { register as cache } from './cache.ts';
 import { register as check } from './check.ts';
 import { errorForm } from './command.ts';
 import { register as config } from './config.ts';
+import { register as drain } from './drain.ts';
 import { register as node } from './node.ts';
 import { register as probe } from './probe.ts';
 import { register as reload } from './reload.ts';
+import { register as routes } from './routes.ts';
 import { register as serve } from './serve.ts';
 import { register as status } from './status.ts';
+import { register as undrain } from './undrain.ts';
 import { register as up } from './up.ts';
 
 const help = `
@@ -26,6 +29,9 @@ const registrations: readonly ((program: Command) => void)[] = [
   serve,
   up,
   status,
+  routes,
+  drain,
+  undrain,
   backend,
   cache,
   reload,

@@ -104,7 +104,7 @@ export function statusText(status: Status, now: number): string {
       ),
     );
   }
-  lines.push(...listenerLines(status), '');
+  lines.push(...listenerLines(status), ...routeLines(status, now), '');
   for (const pool of status.pools) {
     const alike = pool.everybody === null ? '' : paint('red', ` – ${pool.everybody}`);
     const open = pool.failOpen ? paint('red', ' – no backend serves, those that are down are tried') : '';
@@ -139,6 +139,29 @@ function serverLines({ server }: Status, now: number): string[] {
 /** A message of several lines, which then stand under the first. */
 function indented(message: string): string {
   return message.replaceAll('\n', `\n${' '.repeat(15)}`);
+}
+
+/** Service addresses in short; `chorus routes` has all of it. */
+function routeLines({ routes }: Status, now: number): string[] {
+  if (!routes) return [];
+  const rows = routes.addresses.map(({ address, state, since, announcedBy }) => [
+    'address      ',
+    address,
+    paint(state === 'up' ? 'green' : state === 'down' ? 'red' : 'yellow', state),
+    formatAge((now - Date.parse(since)) / 1000),
+    announcedBy.length === 0 ? 'not announced' : `announced by ${announcedBy.join(', ')}`,
+  ]);
+  const lines = [table(rows)];
+  const { drain } = routes;
+  if (drain) {
+    const why = drain.reason === '' ? '' : `: ${drain.reason}`;
+    const safe = drain.safe ? 'safe to stop' : 'not safe to stop yet';
+    lines.push(paint('yellow', `drained        by ${drain.who}${why}, ${safe}`));
+  }
+  if (!routes.agrees)
+    lines.push(paint('red', 'routes         not all are as wanted: `chorus routes` says which'));
+  for (const problem of routes.problems) lines.push(paint('red', `routes         ${indented(problem)}`));
+  return lines;
 }
 
 function listenerLines({ listeners }: Status): string[] {

@@ -14,12 +14,20 @@ import type { Log } from '#kit/log.ts';
 import type { WorkerPlan } from './protocol.ts';
 import { backendKey, type Slots } from './slots.ts';
 
+/** What was made ready for a snapshot. */
+export type Prepared = { readonly commit: () => void; readonly abort: () => void };
+
 export type ConfigurationOptions = {
   /** Reads and checks the file. Throws CONFIG_UNREADABLE, CONFIG_INVALID. */
   readonly load: () => Snapshot;
   readonly slots: Slots;
   /** Puts a plan in force in all workers or in none. */
   readonly applyPlan: (plan: WorkerPlan, bound?: () => Promise<void>) => Promise<void>;
+  /**
+   * Makes ready what a snapshot needs beside the workers; what it gives is called when the snapshot is in force, or will not
+   * be. Throws what keeps the snapshot from being put in force.
+   */
+  readonly prepare?: (snapshot: Snapshot) => Promise<Prepared | null>;
   /** Told when a snapshot is in force. */
   readonly onApplied: (snapshot: Snapshot, targets: readonly HealthTarget[]) => void;
   readonly log: Log;
@@ -95,7 +103,7 @@ export class Configuration {
   }
 
   async #put(snapshot: Snapshot, bound?: () => Promise<void>): Promise<void> {
-    const { slots, applyPlan, onApplied } = this.#options;
+    const { slots, applyPlan, onApplied, prepare } = this.#options;
     const identities = snapshot.pools.flatMap(({ name: pool, backends }) =>
       backends.map(({ name, address, port }) => ({ pool, name, address, port })),
     );
@@ -107,16 +115,20 @@ export class Configuration {
       ]),
     );
     const slotOf: SlotOf = (pool, backend) => slotByName.get(JSON.stringify([pool, backend]))!;
+    let prepared: Prepared | null = null;
     try {
+      prepared = (await prepare?.(snapshot)) ?? null;
       await applyPlan(workerPlan(snapshot, slotOf, this.generation + 1), bound);
     } catch (error) {
       slots.abort(proposal);
+      prepared?.abort();
       throw error;
     }
     slots.commit(proposal);
     this.generation++;
     this.#running = snapshot;
     onApplied(snapshot, healthTargets(snapshot, slotOf));
+    prepared?.commit();
   }
 
   #alone<T>(work: () => Promise<T>): Promise<T> {

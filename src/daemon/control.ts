@@ -1,5 +1,5 @@
 /** What the API commands and asks, done by the parts of the daemon. */
-import type { Control, ForcedBackend, ReloadReport, Verdict } from '#api/control.ts';
+import type { Control, DrainReport, ForcedBackend, ReloadReport, Verdict } from '#api/control.ts';
 import type { BackendHealth } from '#health/health.ts';
 import { type Forcing, serves } from '#health/judge.ts';
 import { metricsText } from '#insight/metrics.ts';
@@ -7,6 +7,8 @@ import { Rates } from '#insight/rates.ts';
 import { buildStatus, type CacheStatus, type PoolStatus, type Status } from '#insight/status.ts';
 import { ChorusError, reasonOf } from '#kit/errors.ts';
 import type { Log } from '#kit/log.ts';
+import type { DrainOrder } from '#route/evidence.ts';
+import type { ProblemStatus, RoutesStatus } from '#route/report.ts';
 import { lowerName, parseName } from '#wire/name.ts';
 import { type Parts, takeCounters, takeReading } from './reading.ts';
 
@@ -67,7 +69,9 @@ export class DaemonControl implements Control {
       }
       return fit || failOpen;
     });
-    return { ok: idle.length === 0 && pools.includes(true), reasons };
+    const drained = this.#parts.routes()?.drained ?? null;
+    if (drained) reasons.push(drainedText(drained));
+    return { ok: idle.length === 0 && pools.includes(true) && drained === null, reasons };
   }
 
   backends(): readonly PoolStatus[] {
@@ -100,6 +104,41 @@ export class DaemonControl implements Control {
     this.#log.info('cache flushed', { name: name ?? 'all', subtree, answers: flushed });
     return flushed;
   }
+
+  routes(): RoutesStatus {
+    const status = this.#parts.routes()?.status();
+    if (!status) throw new ChorusError('ROUTES_NONE');
+    return status;
+  }
+
+  routesEvents(): readonly string[] {
+    this.routes();
+    return this.#parts.routes()?.events() ?? [];
+  }
+
+  async drain(who: string, reason: string, ms: number | null): Promise<DrainReport> {
+    const routes = this.#parts.routes();
+    if (!routes?.status()) throw new ChorusError('DRAIN_NOTHING');
+    const was = routes.drained !== null;
+    const problem = await routes.drain(who, reason, ms);
+    return { drain: routes.drained, was, problem: problem && problemOf(problem) };
+  }
+
+  async undrain(who: string): Promise<DrainReport> {
+    const routes = this.#parts.routes();
+    if (!routes?.status()) throw new ChorusError('DRAIN_NOTHING');
+    const { was, problem } = await routes.undrain(who);
+    return { drain: routes.drained, was, problem: problem && problemOf(problem) };
+  }
+}
+
+function problemOf({ code, message, remedy }: ChorusError): ProblemStatus {
+  return { code, message, remedy };
+}
+
+/** `drained by ada@noc: new disk`. */
+function drainedText({ who, reason }: DrainOrder): string {
+  return `drained by ${who}${reason === '' ? '' : `: ${reason}`}`;
 }
 
 /** The backend called NAME or POOL/NAME. Throws BACKEND_UNKNOWN, BACKEND_AMBIGUOUS. */

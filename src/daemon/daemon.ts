@@ -16,6 +16,7 @@ import { version } from '#kit/version.ts';
 import { formatEndpoint } from '#net/address.ts';
 import { yieldToWorkers } from '#net/scheduling.ts';
 import { become, resolveAccount } from './account.ts';
+import type { ServiceRoutes } from './compose-routing.ts';
 import { Configuration } from './configuration.ts';
 import { DaemonControl } from './control.ts';
 import { Crew } from './crew.ts';
@@ -88,6 +89,7 @@ export class Daemon {
     });
     const random = (bound: number) => randomInt(bound);
     let server: NodeServer | null = null;
+    let routes: ServiceRoutes | null = null;
     const health = new Health({
       clock: systemClock,
       random,
@@ -98,6 +100,8 @@ export class Daemon {
       setWeight: (slot, weight) => shared.board.setHealthWeight(slot, weight),
       live: new BoardReader(shared.board),
       onChange: event => {
+        // Routes follow before the event loop goes on.
+        routes?.changed();
         tellChange(log, event);
         server?.look();
       },
@@ -113,10 +117,30 @@ export class Daemon {
       { engine, workers, api: snapshot.api !== null, limit: descriptorLimit() },
       log,
     );
+    const { board, counters, cache } = shared;
+    const { identity, routes: routesPlan } = snapshot;
+    const { state } = routesPlan;
     const configuration = new Configuration({
       load: () => loadConfigFile(file),
       slots,
       applyPlan: (plan, bound) => crew.apply(fit(plan), bound),
+      prepare: async wanted => {
+        if (wanted.routes.addresses.length === 0 && !routes) return null;
+        const { ServiceRoutes: Routes } = await import('./compose-routing.ts');
+        routes ??= new Routes({
+          clock: systemClock,
+          log,
+          random,
+          health,
+          crew,
+          board,
+          counters,
+          workers,
+          identity,
+          state,
+        });
+        return routes.prepare(wanted);
+      },
       onApplied: (applied, targets) => {
         options.setLog(applied.log);
         health.apply(targets, healthRules(applied));
@@ -124,15 +148,27 @@ export class Daemon {
       log,
       wall: () => Date.now(),
     });
-    const { board, counters, cache } = shared;
     const daemon = new Daemon(
-      { startedAt, engine, workers, board, counters, cache, crew, health, configuration, server },
+      {
+        startedAt,
+        engine,
+        workers,
+        board,
+        counters,
+        cache,
+        crew,
+        health,
+        configuration,
+        server,
+        routes: () => routes,
+      },
       log,
     );
     try {
       const started = crew.start();
       // Loaded while the threads start.
       const apiServer = snapshot.api && import('#api/server.ts');
+      if (routesPlan.addresses.length > 0) await import('./compose-routing.ts');
       await started;
       await configuration.begin(snapshot, async () => {
         if (snapshot.api && apiServer) {
@@ -161,6 +197,8 @@ export class Daemon {
   async stop(): Promise<void> {
     const { crew, configuration } = this.#parts;
     this.control.stopping();
+    // Withdrawn before anything else ends; a reload under way is not waited for.
+    await this.#parts.routes()?.leave();
     await configuration.close();
     const timeout = configuration.running?.drainTimeout ?? 0;
     const abandoned = await crew.drain(timeout);
@@ -173,12 +211,14 @@ export class Daemon {
 
   /** Ends all threads at once. Synchronous, so that the process can exit next. */
   kill(): void {
+    this.#parts.routes()?.kill();
     this.#parts.crew.kill();
     this.#parts.server?.kill();
   }
 
   async #end(): Promise<void> {
     if (this.#timer) clearInterval(this.#timer);
+    this.#parts.routes()?.kill();
     this.#parts.health.stop();
     this.#parts.crew.kill();
     this.#parts.server?.kill();

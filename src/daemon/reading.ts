@@ -10,6 +10,7 @@ import type { Engine, ListenerReading, Reading } from '#insight/reading.ts';
 import { version } from '#kit/version.ts';
 import { now } from '#net/clock.ts';
 import { netCounters } from '#net/counters.ts';
+import type { ServiceRoutes } from './compose-routing.ts';
 import type { Configuration } from './configuration.ts';
 import type { Crew } from './crew.ts';
 import type { NodeServer } from './node-server.ts';
@@ -29,6 +30,8 @@ export type Parts = {
   readonly configuration: Configuration;
   /** The nameserver that is supervised; null: none. */
   readonly server: NodeServer | null;
+  /** Null where there have been no service addresses since the start. */
+  readonly routes: () => ServiceRoutes | null;
 };
 
 /** What is true now. Throws before the first snapshot is in force. */
@@ -61,6 +64,7 @@ export function takeReading(parts: Parts): Reading {
     counters: takeCounters(parts),
     cache: snapshot.cache ? (parts.cache?.stats(Math.floor(now() / 1000)) ?? null) : null,
     server: serverOf(parts),
+    routes: parts.routes()?.status() ?? null,
     kernel: readKernelUdp(path => readFileSync(path, 'latin1')),
     memory: { resident: memory, heapUsed: process.memoryUsage().heapUsed },
     processor: { user: processor.user / 1e6, system: processor.system / 1e6 },

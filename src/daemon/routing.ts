@@ -12,6 +12,7 @@ import type { Clock } from '#health/clock.ts';
 import { ChorusError, reasonOf } from '#kit/errors.ts';
 import type { Log } from '#kit/log.ts';
 import { type Announcement, type Attributes, formatPrefix, sameAttributes } from '#route/announcement.ts';
+import { Announcer } from '#route/announcer.ts';
 import type { ActualRoute, DriverReport, DriverWorld, RouteDriver } from '#route/driver.ts';
 import type { BudgetView, DrainOrder, Evidence, ListenerView, PoolView } from '#route/evidence.ts';
 import type { AddressPlan, DrainPlan } from '#route/plan.ts';
@@ -38,21 +39,13 @@ export type RoutingPlan = {
   readonly drivers: readonly DriverSpec[];
 };
 
-/** The announcer as the loop needs it. Times in ms of the loop's clock. */
-export interface Deciding {
-  apply(addresses: readonly AddressPlan[], drain: DrainPlan, now: number): readonly AddressEvent[];
-  step(evidence: Evidence, now: number): readonly AddressEvent[];
-  /** When it wants to be asked again though nothing changes; null: it does not. */
-  next(): number | null;
-  reports(): readonly AddressReport[];
-}
-
 /** What the fronts of the farm agree on. */
 export interface Agreeing {
   /** Tells the others what became of our addresses. */
   tell(reports: readonly AddressReport[]): void;
   views(): ReadonlyMap<string, BudgetView>;
   farm(): RoutesStatus['farm'];
+  status(): RoutesStatus['budget'];
   close(): Promise<void>;
 }
 
@@ -65,7 +58,6 @@ export type RoutingWorld = {
   readonly clock: Clock;
   readonly log: Log;
   readonly random: (bound: number) => number;
-  readonly announcer: Deciding;
   /** Makes a driver. Throws a ChorusError where it can never work as configured. */
   readonly makeDriver: (spec: DriverSpec, world: DriverWorld) => Promise<RouteDriver>;
   readonly pools: () => readonly PoolView[];
@@ -79,10 +71,17 @@ export type RoutingWorld = {
   readonly unwell: () => string | null;
   readonly store: Keeping;
   /** Takes down what happened, for `chorus routes --events`. */
-  readonly record?: (now: number, evidence: Evidence, events: readonly AddressEvent[]) => void;
+  readonly record?: (now: number, evidence: Evidence) => void;
 };
 
-type Held = { spec: DriverSpec; readonly driver: RouteDriver; state: string; problem: string };
+type Held = {
+  spec: DriverSpec;
+  readonly driver: RouteDriver;
+  /** It has been told what is wanted. Before, it touches nothing. */
+  begun: boolean;
+  state: string;
+  problem: string;
+};
 
 /** What is wanted of one address through one driver, and how far it is. */
 type Pair = {
@@ -105,6 +104,8 @@ export type PreparedDrivers = { readonly plan: RoutingPlan; readonly made: Reado
 
 export class Routing {
   readonly #world: RoutingWorld;
+  readonly #events: AddressEvent[] = [];
+  readonly #announcer = new Announcer(event => this.#events.push(event));
   #plan: RoutingPlan = { addresses: [], drain: noDrain, drivers: [] };
   #agreeing: Agreeing | null = null;
   readonly #held = new Map<string, Held>();
@@ -178,8 +179,8 @@ export class Routing {
     }
     this.#plan = plan;
     this.#agreeing = agreeing;
-    const events = this.#world.announcer.apply(plan.addresses, plan.drain, now);
-    for (const event of events) this.#tell(event);
+    this.#announcer.apply(plan.addresses, plan.drain, now);
+    for (const event of this.#events.splice(0)) this.#tell(event);
     const place = (name: string) => {
       const held = made.get(name);
       if (held) this.#held.set(name, held);
@@ -254,7 +255,7 @@ export class Routing {
   /** Drained, or leaving, and nothing of ours is announced any more. */
   get safe(): boolean {
     if (this.#order === null && this.#stop === null) return false;
-    const reports = this.#world.announcer.reports();
+    const reports = this.#announcer.report();
     return reports.every(({ drain }) => drain === 'safe') && this.#remaining().length === 0;
   }
 
@@ -285,15 +286,17 @@ export class Routing {
 
   /** All of it, for people and machines. */
   status(): RoutesStatus {
-    const { clock, announcer } = this.#world;
+    const { clock } = this.#world;
+    const announcer = this.#announcer;
     const past = clock.wall() - clock.now();
     const day = (at: number) => Math.round(past + at);
-    const reports = announcer.reports();
+    const reports = announcer.report();
     const drivers = new Map([...this.#held].map(([name, { driver }]) => [name, driver.report()] as const));
     const problems = [this.#forbidden, this.#order === null ? null : this.#keepProblem];
     return {
-      addresses: reports.map(({ prefix, since, heldUntil, ...report }) => ({
+      addresses: reports.map(({ prefix, since, heldUntil, found, ...report }) => ({
         ...report,
+        found: { ...found, since: day(found.since) },
         prefix: formatPrefix(prefix),
         since: day(since),
         heldUntil: heldUntil === null ? null : day(heldUntil),
@@ -316,6 +319,7 @@ export class Routing {
       traffic: this.#traffic,
       problems: [...problems.filter(problem => problem !== null).map(problemOf), ...this.#unwellStatus()],
       farm: this.#agreeing?.farm() ?? [],
+      budget: this.#agreeing?.status() ?? null,
     };
   }
 
@@ -390,7 +394,7 @@ export class Routing {
         if (made && !this.#ended) this.changed();
       },
     });
-    made = { spec, driver, state: 'idle', problem: '' };
+    made = { spec, driver, begun: false, state: 'idle', problem: '' };
     return made;
   }
 
@@ -419,7 +423,7 @@ export class Routing {
 
   #arm(now: number): void {
     this.#unwait?.();
-    const next = this.#world.announcer.next() ?? Infinity;
+    const next = this.#announcer.next();
     this.#due = Math.min(now + turnEvery, Math.max(now + 1, next));
     this.#unwait = this.#world.clock.wait(this.#due - now, () => this.#onTimer());
   }
@@ -441,13 +445,14 @@ export class Routing {
       else this.#world.log.error('not well: no beat to the drivers', { reason: unwell });
     }
     if (unwell !== null) return;
-    for (const { driver } of this.#held.values()) driver.beat();
+    for (const { driver, begun } of this.#held.values()) if (begun) driver.beat();
   }
 
   /** One turn: evidence in, wants out. */
   #turn(): void {
     if (!this.#running || this.#ended) return;
-    const { clock, announcer, log, record } = this.#world;
+    const { clock, log, record } = this.#world;
+    const announcer = this.#announcer;
     const now = clock.now();
     if (now >= this.#orderEnds) {
       log.warn('drain ended: its time is over', { who: this.#order?.who ?? '' });
@@ -457,14 +462,14 @@ export class Routing {
       });
     }
     const evidence = this.#gather(now);
-    const events = announcer.step(evidence, now);
-    record?.(now, evidence, events);
-    for (const event of events) this.#tell(event);
-    this.#agreeing?.tell(announcer.reports());
+    announcer.step(evidence, now);
+    record?.(now, evidence);
+    this.#agreeing?.tell(announcer.report());
+    // First the routes, then the log.
     this.#want(now);
+    for (const event of this.#events.splice(0)) this.#tell(event);
     this.#compare(now);
-    const next = announcer.next();
-    if (next !== null && next < this.#due && this.#due - now > 1) this.#arm(now);
+    if (announcer.next() < this.#due - 1) this.#arm(now);
   }
 
   #gather(now: number): Evidence {
@@ -481,6 +486,7 @@ export class Routing {
       listeners: listeners(),
       warm: warm(now),
       drain: this.#stop ?? this.#order,
+      drainEnds: this.#stop || this.#orderEnds === Infinity ? null : this.#orderEnds,
       budget: this.#agreeing?.views() ?? noBudget,
       traffic: this.#traffic,
       forbidden: found?.message ?? null,
@@ -490,8 +496,12 @@ export class Routing {
   /** Tells each driver all that is wanted through it. */
   #want(now: number): void {
     this.#endLingering(now);
-    const reports = this.#world.announcer.reports();
-    for (const [name, { driver }] of this.#held) {
+    const reports = this.#announcer.report();
+    for (const [name, held] of this.#held) {
+      // What another process announces is not for us to take back.
+      if (this.#forbidden && !held.begun) continue;
+      held.begun = true;
+      const { driver } = held;
       const wanted = reports.filter(({ via }) => via.includes(name));
       const announcements = wanted.flatMap(({ wanted: one }) => (one ? [one] : []));
       const known = new Set(wanted.map(({ prefix }) => formatPrefix(prefix)));

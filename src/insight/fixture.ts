@@ -103,6 +103,7 @@ export function someReading(change: Partial<Reading> = {}): Reading {
       lastEnd: { at: 1900, reason: 'exit 1' },
       warm: true,
     },
+    routes: null,
     kernel: {
       sockets: [
         { address: '::1', port: 53, listening: true, inode: 1, waiting: 0, drops: 2 },

@@ -7,6 +7,7 @@ import type { CacheStats } from '#cache/cache.ts';
 import type { BackendHealth } from '#health/health.ts';
 import type { CounterSet } from '#kit/counters.ts';
 import type { ServerReport } from '#node/supervisor.ts';
+import type { RoutesStatus } from '#route/report.ts';
 import type { KernelUdp } from './kernel.ts';
 
 /** How packets are moved: batch (libc) or loop (Node). */
@@ -63,6 +64,8 @@ export type Reading = {
   readonly cache: CacheStats | null;
   /** The nameserver that Chorus supervises; null: none. Times of day in ms since 1970. */
   readonly server: ServerReport | null;
+  /** Null without service addresses. */
+  readonly routes: RoutesStatus | null;
   /** Null where the kernel does not say. */
   readonly kernel: KernelUdp | null;
   /** Of the whole process, in bytes. */

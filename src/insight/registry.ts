@@ -10,6 +10,7 @@ import { counterSource } from './sources/counters.ts';
 import { probeSource } from './sources/probes.ts';
 import { processSource } from './sources/process.ts';
 import { serverSource } from './sources/server.ts';
+import { routeSource } from './sources/routes.ts';
 import { socketSource } from './sources/sockets.ts';
 
 /** Sets of counters that the workers keep, each in rows of its own. */
@@ -24,6 +25,7 @@ export const metricSources: readonly MetricSource[] = [
   probeSource,
   socketSource,
   serverSource,
+  routeSource,
 ];
 
 /** Every family that /metrics can show. */

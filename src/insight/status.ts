@@ -5,6 +5,7 @@
 import { type BackendState, backendCounters, viewField } from '#balance/board.ts';
 import type { Family } from '#health/targets.ts';
 import type { ServerState } from '#node/supervisor.ts';
+import type { AddressState, RoutesStatus } from '#route/report.ts';
 import { dropsAt } from './kernel.ts';
 import { percentile } from './latency.ts';
 import type { Rates } from './rates.ts';
@@ -44,9 +45,34 @@ export type Status = {
   readonly pools: readonly PoolStatus[];
   /** The nameserver that Chorus supervises; null: none. */
   readonly server: ServerStatus | null;
+  /** Null without service addresses; `GET /api/v1/routes` has all of it. */
+  readonly routes: RoutesSummary | null;
   /** UDP datagrams dropped for full receive buffers in the whole network namespace; null where the kernel does not say. */
   readonly receiveBufferErrors: number | null;
   readonly memory: { readonly residentBytes: number; readonly heapUsedBytes: number };
+};
+
+export type RoutesSummary = {
+  readonly addresses: readonly {
+    readonly address: string;
+    readonly state: AddressState;
+    readonly reason: string;
+    readonly since: string;
+    /** Drivers through which it is announced now. */
+    readonly announcedBy: readonly string[];
+  }[];
+  /** Null when it is not drained. */
+  readonly drain: {
+    readonly who: string;
+    readonly reason: string;
+    readonly since: string;
+    readonly until: string | null;
+    /** Withdrawn and settled: it may be stopped. */
+    readonly safe: boolean;
+  } | null;
+  /** Whether all routes are as wanted. */
+  readonly agrees: boolean;
+  readonly problems: readonly string[];
 };
 
 export type ListenerStatus = {
@@ -184,8 +210,33 @@ export function buildStatus(reading: Reading, rates: Rates): Status {
         .map(backend => backendStatus(reading, backend, rates)),
     })),
     server: serverStatus(reading),
+    routes: reading.routes && routesSummary(reading.routes),
     receiveBufferErrors: reading.kernel?.receiveBufferErrors ?? null,
     memory: { residentBytes: reading.memory.resident, heapUsedBytes: reading.memory.heapUsed },
+  };
+}
+
+function routesSummary({ addresses, routes, drain, safe, problems, drivers }: RoutesStatus): RoutesSummary {
+  const stuck = drivers.flatMap(({ name, problem }) => (problem ? [`${name}: ${problem.message}`] : []));
+  return {
+    addresses: addresses.map(({ address, state, reason, since }) => ({
+      address,
+      state,
+      reason,
+      since: iso(since),
+      announcedBy: routes
+        .filter(route => route.address === address && route.actual !== null)
+        .map(({ driver }) => driver),
+    })),
+    drain: drain && {
+      who: drain.who,
+      reason: drain.reason,
+      since: iso(drain.since),
+      until: drain.until === null ? null : iso(drain.until),
+      safe,
+    },
+    agrees: routes.every(route => route.agrees),
+    problems: [...problems.map(({ message }) => message), ...stuck],
   };
 }
 

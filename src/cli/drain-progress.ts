@@ -1,0 +1,63 @@
+/** How far a drain is, in a line for people. Pure. */
+import { ChorusError } from '#kit/errors.ts';
+import type { RoutesStatus } from '#route/report.ts';
+import { formatCount } from './status-text.ts';
+
+type Phase = 'leaving' | 'withdrawing' | 'settling' | 'safe';
+
+export class DrainProgress {
+  readonly #patience: number;
+  #phase: Phase | null = null;
+  #stuckSince: number | null = null;
+  /** Traffic when it began, queries/s. */
+  before: number | null = null;
+  /** The last line began a new phase. */
+  fresh = false;
+
+  /** `patience`: ms that routes may stand which were to be withdrawn. */
+  constructor(patience: number) {
+    this.#patience = patience;
+  }
+
+  /** Takes what the API said at `now`, in ms. Throws DRAIN_LIFTED, DRAIN_UNFINISHED. */
+  take(status: RoutesStatus, now: number): { line: string; ended: boolean } {
+    const { drain, traffic, safe } = status;
+    if (!drain)
+      throw new ChorusError('DRAIN_LIFTED', { reason: 'somebody called it off, or its time is over' });
+    this.before ??= traffic;
+    const phase = safe ? 'safe' : phaseOf(status);
+    this.fresh = phase !== this.#phase;
+    this.#phase = phase;
+    const left = status.routes.filter(({ actual }) => actual !== null);
+    if (phase !== 'withdrawing') this.#stuckSince = null;
+    else {
+      this.#stuckSince ??= now;
+      if (now - this.#stuckSince > this.#patience) {
+        const routes = left.map(({ driver, prefix }) => `${prefix} through ${driver}`).join(', ');
+        const seconds = Math.round((now - this.#stuckSince) / 1000);
+        throw new ChorusError('DRAIN_UNFINISHED', { seconds, reason: `still announced: ${routes}` });
+      }
+    }
+    return { line: this.#line(phase, traffic), ended: safe };
+  }
+
+  #line(phase: Phase, traffic: number | null): string {
+    const rate =
+      traffic === null || this.before === null
+        ? ''
+        : `, traffic ${formatCount(this.before)}/s → ${formatCount(traffic)}/s`;
+    const words = {
+      leaving: 'announced as draining',
+      withdrawing: 'to be withdrawn, and not yet gone everywhere',
+      settling: 'withdrawn; packets may still be under way',
+      safe: 'withdrawn and settled',
+    } as const;
+    return `${words[phase]}${rate}`;
+  }
+}
+
+function phaseOf({ addresses, routes }: RoutesStatus): Phase {
+  if (addresses.some(({ drain }) => drain === 'leaving' || drain === 'none')) return 'leaving';
+  if (routes.some(({ actual }) => actual !== null)) return 'withdrawing';
+  return 'settling';
+}

@@ -1,0 +1,260 @@
+/**
+ * Puts the control loop of the service addresses together with the rest of the daemon. Loaded only where the configuration
+ * has service addresses.
+ */
+import { networkInterfaces } from 'node:os';
+import type { Board } from '#balance/board.ts';
+import type { Snapshot } from '#config/snapshot.ts';
+import { frontCounters } from '#front/counters.ts';
+import type { Clock } from '#health/clock.ts';
+import { systemDatagrams } from '#health/datagrams.ts';
+import type { Health } from '#health/health.ts';
+import { systemStreams } from '#health/streams.ts';
+import { ChorusError } from '#kit/errors.ts';
+import type { Log } from '#kit/log.ts';
+import { type DriverChoice, makeDriver } from '#route/drivers/registry.ts';
+import type { DrainOrder, PoolView } from '#route/evidence.ts';
+import type { RoutesStatus } from '#route/report.ts';
+import { AddressClaims } from './address-claims.ts';
+import type { Prepared } from './configuration.ts';
+import type { Crew } from './crew.ts';
+import { DrainFolder, plainText } from './drain-store.ts';
+import { BoardReader } from './evidence.ts';
+import { OwnListeners } from './own-listeners.ts';
+import { RecentRate } from './recent-rate.ts';
+import { RouteRecord } from './route-record.ts';
+import { Routing, type RoutingPlan } from './routing.ts';
+import { frontRow } from './rows.ts';
+
+/** Backends that give no first answer for so long (ms) are not waited for. */
+const warmMost = 10_000;
+/** How long a look at the interfaces of the machine counts, ms. */
+const interfacesFor = 500;
+/** How long a claim is waited for when a configuration is put in force, ms. */
+const claimPatience = 1000;
+
+/** What of the daemon the loop is made from. */
+export type RoutingNeeds = {
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly random: (bound: number) => number;
+  readonly health: Health;
+  readonly crew: Crew;
+  readonly board: Board;
+  readonly counters: SharedArrayBuffer;
+  readonly workers: number;
+  readonly identity: string;
+  /** The folder of the drain. */
+  readonly state: string;
+};
+
+/** Drivers that put the service address on an interface of this machine. */
+const bringsAddress = (kind: string) => kind === 'lease';
+
+export class ServiceRoutes {
+  readonly #needs: RoutingNeeds;
+  readonly #routing: Routing;
+  readonly #own: OwnListeners;
+  readonly #claims: AddressClaims;
+  readonly #record = new RouteRecord();
+  readonly #live: BoardReader;
+  readonly #queries: readonly Float64Array[];
+  readonly #traffic = new RecentRate();
+  #loads = new Map<string, RecentRate>();
+  #snapshot: Snapshot | null = null;
+  #warm = false;
+  #startedAt: number;
+  #interfaces: { readonly at: number; readonly addresses: ReadonlySet<string> } | null = null;
+
+  constructor(needs: RoutingNeeds) {
+    const { clock, log, random, board, counters, workers, identity, state } = needs;
+    this.#needs = needs;
+    this.#startedAt = clock.now();
+    this.#live = new BoardReader(board);
+    this.#queries = Array.from({ length: workers }, (_, worker) => frontRow(counters, worker));
+    const store = new DrainFolder(state);
+    this.#claims = new AddressClaims({
+      clock,
+      self: `pid ${process.pid}, ${identity}`,
+      onChange: () => this.#routing.changed(),
+    });
+    this.#own = new OwnListeners({
+      clock,
+      random,
+      // Node's sockets: each question from a port of its own.
+      datagrams: systemDatagrams,
+      streams: systemStreams,
+      isLocal: address => this.#isLocal(address),
+      onChange: () => this.#routing.changed(),
+    });
+    this.#routing = new Routing({
+      clock,
+      log,
+      random,
+      // The configuration has made sure that kind and options belong together.
+      makeDriver: (spec, world) => makeDriver(spec as DriverChoice, world),
+      pools: () => this.#pools(),
+      listeners: () => this.#own.views(),
+      traffic: now => this.#rate(now),
+      warm: now => this.#isWarm(now),
+      forbidden: () => this.#forbidden(),
+      unwell: () => this.#unwell(),
+      store,
+      record: (now, evidence) => this.#record.take(now, evidence),
+    });
+    const { order, problem } = store.read(clock.wall());
+    if (problem) log.error(problem.message, { code: problem.code });
+    if (order) {
+      const { who, reason } = order;
+      log.warn('drained since before the start', { who, reason, since: new Date(order.since).toISOString() });
+      this.#routing.resume(order, problem);
+    }
+  }
+
+  /** Makes a snapshot's drivers ready. Throws what can never work. */
+  async prepare(snapshot: Snapshot): Promise<Prepared> {
+    const { addresses, drivers, drain } = snapshot.routes;
+    const plan: RoutingPlan = { addresses, drivers: addresses.length === 0 ? [] : drivers, drain };
+    const mine = addresses.map(({ address }) => address);
+    const before = this.#snapshot?.routes.addresses.map(({ address }) => address) ?? [];
+    const made = await this.#routing.prepare(plan);
+    this.#claims.apply([...before, ...mine]);
+    await this.#claimed();
+    return {
+      commit: () => {
+        this.#snapshot = snapshot;
+        this.#claims.apply(mine);
+        const kinds = new Map(drivers.map(({ name, kind }) => [name, kind]));
+        this.#own.apply(
+          addresses.map(({ address, via }) => ({
+            address,
+            brought: via.some(name => bringsAddress(kinds.get(name) ?? '')),
+          })),
+          snapshot.listen,
+        );
+        this.#routing.apply(made, null);
+      },
+      abort: () => {
+        this.#claims.apply(before);
+        this.#routing.discard(made);
+      },
+    };
+  }
+
+  /** The health of a backend has changed. */
+  changed(): void {
+    this.#routing.changed();
+  }
+
+  status(): RoutesStatus | null {
+    return this.#snapshot?.routes.addresses.length ? this.#routing.status() : null;
+  }
+
+  events(): readonly string[] {
+    return this.#record.lines();
+  }
+
+  get drained(): DrainOrder | null {
+    return this.#snapshot?.routes.addresses.length ? this.#routing.drained : null;
+  }
+
+  drain(who: string, reason: string, ms: number | null): Promise<ChorusError | null> {
+    return this.#routing.drain(plainText(who), plainText(reason), ms);
+  }
+
+  undrain(who: string): Promise<{ was: boolean; problem: ChorusError | null }> {
+    return this.#routing.undrain(plainText(who));
+  }
+
+  /** Drains in short, withdraws, and ends the drivers. */
+  async leave(): Promise<void> {
+    await this.#routing.leave();
+    this.#stop();
+  }
+
+  /** The same at once: the process ends next. */
+  kill(): void {
+    this.#routing.kill();
+    this.#stop();
+  }
+
+  #stop(): void {
+    this.#own.stop();
+    this.#claims.stop();
+  }
+
+  #pools(): PoolView[] {
+    const { health, clock } = this.#needs;
+    const now = clock.now();
+    const listens = (this.#snapshot?.listen.length ?? 0) > 0;
+    const members = new Map<string, PoolView['members'][number][]>();
+    const asked = new Map<string, number>();
+    for (const { pool, backend, slot, family, state, weight } of health.members()) {
+      const list = members.get(pool);
+      const view = { name: backend, family, state, weight };
+      if (list) list.push(view);
+      else members.set(pool, [view]);
+      asked.set(pool, (asked.get(pool) ?? 0) + this.#live.queries(slot));
+    }
+    const loads = new Map<string, RecentRate>();
+    const views = health.pools().map(({ pool, everybody }): PoolView => {
+      const rate = this.#loads.get(pool) ?? new RecentRate();
+      loads.set(pool, rate);
+      rate.push(now, asked.get(pool) ?? 0);
+      const load = listens ? rate.get() : null;
+      return { pool, members: members.get(pool) ?? [], everybody: everybody !== null, load };
+    });
+    this.#loads = loads;
+    return views;
+  }
+
+  /** Our own questions are no client's. */
+  #rate(now: number): number | null {
+    if ((this.#snapshot?.listen.length ?? 0) === 0) return null;
+    const { queriesUdp, queriesTcp } = frontCounters.at;
+    let sum = 0;
+    for (const row of this.#queries) sum += row[queriesUdp]! + row[queriesTcp]!;
+    // A question that is under way is counted here and not there yet.
+    this.#traffic.push(now, Math.max(0, sum - this.#own.asked));
+    return this.#traffic.get();
+  }
+
+  #isWarm(now: number): boolean {
+    this.#warm ||=
+      now - this.#startedAt > warmMost ||
+      this.#needs.health.members().every(({ state }) => state !== 'starting');
+    return this.#warm;
+  }
+
+  #forbidden(): ChorusError | null {
+    const refused = this.#claims.refused();
+    return refused && new ChorusError('ADDRESS_CLAIMED', refused);
+  }
+
+  #unwell(): string | null {
+    const silent = this.#needs.crew.view().find(({ lives }) => !lives);
+    return silent ? `worker ${silent.worker} (${silent.kind}) does not answer` : null;
+  }
+
+  #isLocal(address: string): boolean {
+    const now = this.#needs.clock.now();
+    if (!this.#interfaces || now - this.#interfaces.at > interfacesFor) {
+      const all = Object.values(networkInterfaces()).flatMap(list => list ?? []);
+      this.#interfaces = { at: now, addresses: new Set(all.map(({ address: own }) => own)) };
+    }
+    return this.#interfaces.addresses.has(address);
+  }
+
+  /** Waits until it is known whether another process has one of our addresses. */
+  #claimed(): Promise<void> {
+    const { clock } = this.#needs;
+    const end = clock.now() + claimPatience;
+    return new Promise(resolve => {
+      const look = () => {
+        if (this.#claims.settled || clock.now() >= end) resolve();
+        else clock.wait(1, look);
+      };
+      look();
+    });
+  }
+}
