@@ -46,6 +46,8 @@ export type RoutingNeeds = {
   readonly identity: string;
   /** The folder of the drain. */
   readonly state: string;
+  /** Whether the nameserver that is supervised is warm; true where there is none. */
+  readonly isReady: () => boolean;
 };
 
 /** Drivers that put the service address on an interface of this machine. */
@@ -223,7 +225,7 @@ export class ServiceRoutes {
     this.#warm ||=
       now - this.#startedAt > warmMost ||
       this.#needs.health.members().every(({ state }) => state !== 'starting');
-    return this.#warm;
+    return this.#warm && this.#needs.isReady();
   }
 
   #forbidden(): ChorusError | null {

@@ -109,7 +109,7 @@ export class Daemon {
     });
     if (snapshot.server) {
       const { NodeServer: Supervised } = await import('./node-server.ts');
-      const world = { clock: systemClock, random, health, log, onChange: () => {} };
+      const world = { clock: systemClock, random, health, log, onChange: () => routes?.changed() };
       server = new Supervised(snapshot, snapshot.server, world);
     }
     const workers = shared.starts.length;
@@ -138,6 +138,7 @@ export class Daemon {
           workers,
           identity,
           state,
+          isReady: () => server?.warm ?? true,
         });
         return routes.prepare(wanted);
       },

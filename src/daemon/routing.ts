@@ -139,7 +139,7 @@ export class Routing {
     const made = new Map<string, Held>();
     try {
       for (const spec of plan.drivers) {
-        if (this.#heldFor(spec)) continue;
+        if (this.#heldFor(spec, plan)) continue;
         made.set(spec.name, await this.#make(spec));
       }
     } catch (error) {
@@ -162,7 +162,7 @@ export class Routing {
     const now = this.#world.clock.now();
     const before = this.#plan;
     const had = this.#running ? [...this.#pairs.values()].filter(({ wanted }) => wanted !== null) : [];
-    const kept = new Map(plan.drivers.map(spec => [spec.name, this.#heldFor(spec)] as const));
+    const kept = new Map(plan.drivers.map(spec => [spec.name, this.#heldFor(spec, plan)] as const));
     const leaving = [...this.#held].filter(([, held]) => ![...kept.values()].includes(held));
     for (const [name, held] of leaving) {
       // One of the same name has a successor; others linger until what is new is there.
@@ -364,20 +364,16 @@ export class Routing {
     );
   }
 
-  #heldFor({ name, kind, options }: DriverSpec): Held | undefined {
+  /** The driver that there is already for a driver of a plan. */
+  #heldFor({ name, kind, options }: DriverSpec, { drivers }: RoutingPlan): Held | undefined {
     const same = ({ spec }: Held) => spec.kind === kind && sameOptions(spec.options, options);
     const own = this.#held.get(name);
     if (own && same(own)) return own;
     // The same driver under another name goes on: two of them would be in each other's way.
     for (const [other, held] of this.#held) {
-      if (same(held) && !this.#isWanted(other)) return held;
+      if (same(held) && !drivers.some(spec => spec.name === other)) return held;
     }
     return undefined;
-  }
-
-  /** Whether the plan in force still has a driver of that name. */
-  #isWanted(name: string): boolean {
-    return this.#plan.drivers.some(spec => spec.name === name) && this.#held.get(name)?.spec.name === name;
   }
 
   async #make(spec: DriverSpec): Promise<Held> {

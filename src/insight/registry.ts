@@ -9,8 +9,8 @@ import { cacheSource } from './sources/cache.ts';
 import { counterSource } from './sources/counters.ts';
 import { probeSource } from './sources/probes.ts';
 import { processSource } from './sources/process.ts';
-import { serverSource } from './sources/server.ts';
 import { routeSource } from './sources/routes.ts';
+import { serverSource } from './sources/server.ts';
 import { socketSource } from './sources/sockets.ts';
 
 /** Sets of counters that the workers keep, each in rows of its own. */
