@@ -128,7 +128,7 @@ export class AddressCourse {
         ? later(this.#from(this.#foundSince) + fall, now)
         : Infinity;
     if (verdict === 'down') due.push(this.#from(this.#foundSince) + fall);
-    if (this.#asksSince !== null && this.#as === 'up') due.push(this.#asksSince + patience);
+    if (this.#asksSince !== null && this.#as !== null) due.push(this.#asksSince + patience);
     if (this.#as === 'degraded' && this.#calmSince !== null)
       due.push(Math.max(this.#from(this.#calmSince) + rise, this.#declines.until));
     if (this.#as === null && verdict === 'well' && this.#warm && this.#finding.sound)
@@ -200,8 +200,8 @@ export class AddressCourse {
     }
     const rising = (why: string): Decision => ({ state: 'rising', as: null, reason: `${reason}; ${why}` });
     if (!this.#warm) return rising('not warm yet');
-    if (now - this.#from(this.#foundSince) < rise) return rising(`not yet for ${formatDuration(rise)}`);
     if (!sound) return rising('some of them failed lately');
+    if (now - this.#from(this.#foundSince) < rise) return rising(`not yet for ${formatDuration(rise)}`);
     return poor === null
       ? { state: 'up', as: 'up', reason }
       : { state: 'degraded', as: 'degraded', reason: poor };

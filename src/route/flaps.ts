@@ -6,6 +6,7 @@ export type HoldRule = { readonly first: number; readonly most: number; readonly
 /** Counts the falls of one thing. */
 export class Flaps {
   #rose: number | null = null;
+  #fell = false;
   #count = 0;
   #until = -Infinity;
   #length = 0;
@@ -25,15 +26,17 @@ export class Flaps {
     return this.#length;
   }
 
+  /** The first rise of all is no return: a fall soon after it is the first. */
   rise(now: number): void {
-    this.#rose = now;
+    if (this.#fell) this.#rose = now;
   }
 
-  /** The first fall holds nothing; the n-th soon after a rise `first` · 2^(n−1), never more than `most`. */
+  /** The first fall holds nothing; the n-th soon after a return `first` · 2^(n−1), never more than `most`. */
   fall(now: number, { first, most, forget }: HoldRule): void {
     const again = this.#rose !== null && now - this.#rose < forget;
     this.#count = again ? this.#count + 1 : 0;
     this.#rose = null;
+    this.#fell = true;
     const hold = this.#count === 0 ? 0 : Math.min(most, first * 2 ** Math.min(30, this.#count - 1));
     this.#length = hold;
     this.#until = hold > 0 ? now + hold : -Infinity;
