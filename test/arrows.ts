@@ -37,6 +37,7 @@ export const pure = [
   'health/evidence.ts',
   'health/siblings.ts',
   'health/pace.ts',
+  'health/strain.ts',
   'health/pool.ts',
   'health/probes/query.ts',
   'health/probes/answer.ts',

@@ -120,6 +120,7 @@ function keyOf(item: Plain): string {
     name,
     type,
     transport,
+    isList(item.also) ? item.also.join(' ') : '',
     item['random-label'] === 'on' ? 'random-label' : '',
     item.dnssec ?? '',
   ];

@@ -99,9 +99,10 @@ function plainProbe(probe: ProbeSettings): Plain {
     ? { exec: probe.exec, dynamic: probe.dynamic ? 'on' : 'off' }
     : {
         name: probe.name,
+        ...(probe.also && { also: probe.also }),
         type: typeName(probe.type),
         class: className(probe.class ?? classes.IN),
-        transport: probe.kind === 'dns-tcp' ? 'tcp' : 'udp',
+        transport: probe.kind?.endsWith('-tcp') ? 'tcp' : 'udp',
         'random-label': probe.randomLabel ? 'on' : 'off',
       };
   return {
@@ -112,6 +113,7 @@ function plainProbe(probe: ProbeSettings): Plain {
     ...(probe.expect && { expect: probe.expect.map(rcodeName) }),
     ...(probe.answer && { answer: probe.answer }),
     ...(probe.dnssec && { dnssec: probe.dnssec }),
+    ...(probe.local && { local: 'on' }),
     ...(counts !== (probe.dnssec !== 'broken') && { counts: counts ? 'on' : 'off' }),
   };
 }

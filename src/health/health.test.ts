@@ -381,3 +381,20 @@ test('where clients do not ask through us, nobody is kept in because all fail al
     assert.equal(health.pools()[0]?.failOpen, false);
   }
 });
+
+test('one that clients ask themselves is overloaded when it is far slower than usual', () => {
+  const { clock, health, board, serve } = setUp();
+  let after = 1;
+  serve(0, query => [{ after, bytes: answerTo(query) }]);
+  const probes = [{ ...probe, interval: 300, local: true }];
+  health.apply([target('kai', 0, { probes })], [{ ...rulesOf('default'), direct: true }]);
+  clock.advance(30_000);
+  assert.equal(health.report()[0]?.strained, null);
+  after = 200;
+  clock.advance(5000);
+  assert.match(health.report()[0]?.strained ?? '', /^overloaded: it answers its probes in 200ms/);
+  assert.equal(board.get(0), 'up');
+  after = 1;
+  clock.advance(5000);
+  assert.equal(health.report()[0]?.strained, null);
+});

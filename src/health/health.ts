@@ -24,6 +24,7 @@ import { type ProbeJob, Prober } from './prober.ts';
 import type { ProbeOutcome } from './probes/probe.ts';
 import type { Programs } from './programs.ts';
 import { defaultSiblingRules, liveField, rulesOfPolicy, Siblings } from './siblings.ts';
+import { Strain } from './strain.ts';
 import {
   defaultEvidence,
   type Family,
@@ -83,6 +84,8 @@ export type BackendHealth = {
   readonly since: number;
   /** The operator's word, `auto` when there is none. */
   readonly forced: Forcing;
+  /** It serves, but much more slowly than usual: why that is said, in words; null: it does not. Known where clients ask it themselves. */
+  readonly strained: string | null;
   /** How often evidence of each kind was found against it. */
   readonly evidence: Readonly<Record<EvidenceKind, number>>;
   /** Empty where it is not probed. */
@@ -145,6 +148,8 @@ type Track = {
   last: { at: number; good: boolean; detail: string; answered: boolean } | null;
   /** The weight that its last run gave the backend; null: the backend's own. */
   weight: number | null;
+  /** Its answers beside its usual ones; null where their time says nothing of the server alone. */
+  readonly strain: Strain | null;
 };
 
 type Known = {
@@ -198,6 +203,9 @@ function programShare({ target, tracks }: Known): number {
 }
 
 const noHold: HoldRules = { first: 0, most: 0, forget: 0 };
+
+const strainOf = (tracks: readonly Track[]) =>
+  tracks.map(({ strain }) => strain?.detail ?? null).find(detail => detail !== null) ?? null;
 
 const keyOf = (target: HealthTarget) => `${target.pool}/${target.name}`;
 
@@ -292,6 +300,7 @@ export class Health {
       reason: pace === '' ? judge.reason : `${judge.reason}; ${pace}`,
       since: past + judge.since,
       forced: judge.forced,
+      strained: strainOf(tracks),
       evidence: { ...evidence },
       probes: tracks.map(({ job, label, good, failed, latency, last }) => ({
         kind: job.kind,
@@ -370,7 +379,7 @@ export class Health {
       this.#untrack(before, before.tracks);
       if (before.judge.forced !== 'auto') known.judge.force(before.judge.forced, now);
     }
-    this.#track(known, target);
+    this.#track(known, target, pool.direct ?? false);
     known.target = target;
     // The slot may be another one, with a weight of its own.
     known.weight = 0;
@@ -394,7 +403,7 @@ export class Health {
   }
 
   /** Starts the probes that are new or changed, and ends those that are gone. */
-  #track(known: Known, target: HealthTarget): void {
+  #track(known: Known, target: HealthTarget, direct: boolean): void {
     const tracks: Track[] = [];
     for (const settings of target.probes) {
       const label = probeLabel(settings);
@@ -407,7 +416,8 @@ export class Health {
       const job = this.#prober.add(target, settings);
       this.#byJob.set(job, known);
       const { good = 0, failed = 0, latency = null, last = null, weight = null } = before ?? {};
-      tracks.push({ job, label, good, failed, latency, last, weight });
+      const strain = direct && settings.local ? (before?.strain ?? new Strain()) : null;
+      tracks.push({ job, label, good, failed, latency, last, weight, strain });
     }
     this.#untrack(
       known,
@@ -613,7 +623,11 @@ export class Health {
     track.weight = outcome.weight ?? null;
     if (good) track.good++;
     else track.failed++;
-    if (latency !== null) track.latency = latency;
+    if (latency !== null) {
+      track.latency = latency;
+      if (good && track.strain?.take(latency))
+        this.#notify(known, track.strain.detail ?? 'no longer overloaded');
+    }
     if (job.settings.counts === false) {
       if (differs || (!good && track.failed + track.good === 1))
         this.#notify(known, `probe "${track.label}", which does not count: ${detail}`);

@@ -61,11 +61,19 @@ const classToAsk = parsed<number>('a class: IN or CH', { type: 'string', enum: [
 /** Most probes of one pool. */
 export const mostProbes = 16;
 
+/** Most names of one probe besides its first. */
+const mostOthers = 7;
+
 const probe = section('a mapping of probe settings', {
   name: option(nameToAsk, {
     docs: 'The name to ask for. Name one that matters to your clients and that the backends do not answer from memory for long.',
     default: '.',
     example: 'check.example.net',
+  }),
+  also: optional(list('a list of domain names', nameToAsk), {
+    docs: 'Further names, asked at the same time: a run is good when one of the answers is. So a name that fails everywhere says nothing against a backend. At most 7.',
+    optional: 'none',
+    example: ['check.example.org'],
   }),
   type: option(typeToAsk, { docs: 'The record type to ask for.', default: 'NS', example: 'A' }),
   class: option(classToAsk, {
@@ -129,6 +137,10 @@ const probe = section('a mapping of probe settings', {
     docs: 'With `exec`: an exit code N from 2 on is good too and gives the backend the weight N − 2, where that is less than its `weight`; as with `misc_dynamic` of keepalived.',
     default: 'off',
   }),
+  local: option(flag(), {
+    docs: 'The backend knows the answer itself and asks nobody for it, so the time to it tells how busy the backend is: where Chorus has no listener, a backend that takes many times its usual time is overloaded, and its service addresses are announced as degraded.',
+    default: 'off',
+  }),
   counts: optional(flag(), {
     docs: 'Whether a failure of this probe speaks against the backend, or is only logged and shown.',
     optional: 'on; off with `dnssec: broken`',
@@ -139,11 +151,16 @@ const probe = section('a mapping of probe settings', {
     const message = 'the path of a program';
     context.addIssue({ code: 'custom', path: ['exec', 0], message, input: '' });
   }
+  if ((settings.also?.length ?? 0) > mostOthers) {
+    const message = `at most ${mostOthers} further names`;
+    context.addIssue({ code: 'custom', path: ['also'], message, input: settings.also });
+  }
   if (settings.timeout > settings.interval) {
     const message = `at most \`interval\` (${settings.interval}ms)`;
     context.addIssue({ code: 'custom', path: ['timeout'], message, input: settings.timeout });
   }
-  if (settings['random-label'] && parseName(settings.name).length + randomLabelBytes + 1 > maxName) {
+  const longest = Math.max(...[settings.name, ...(settings.also ?? [])].map(name => parseName(name).length));
+  if (settings['random-label'] && longest + randomLabelBytes + 1 > maxName) {
     const message = `a name with room for a label of ${randomLabelBytes} characters before it`;
     context.addIssue({ code: 'custom', path: ['name'], message, input: settings.name });
   }
@@ -170,19 +187,27 @@ export type ProbeConfig = z.output<typeof probe>;
 
 /** The same as health takes it. */
 export function settingsOf(config: ProbeConfig): ProbeSettings {
-  const { interval, timeout, window, counts } = config;
+  const { interval, timeout, window, counts, local } = config;
   const shows = counts ?? config.dnssec !== 'broken';
-  return { ...questionOf(config), interval, timeout, window, ...(!shows && { counts: false }) };
+  return {
+    ...questionOf(config),
+    interval,
+    timeout,
+    window,
+    ...(!shows && { counts: false }),
+    ...(local && { local }),
+  };
 }
 
 function questionOf(config: ProbeConfig): ProbeQuestion {
-  const { name, type, transport, expect, answer, dnssec, exec, dynamic } = config;
+  const { name, also, type, transport, expect, answer, dnssec, exec, dynamic } = config;
   // What it would ask is of no account, and one form is enough for it.
   if (exec !== undefined)
     return { kind: 'exec', name: '.', type: types.NS, exec, ...(dynamic && { dynamic }) };
   return {
-    kind: `dns-${transport}`,
+    kind: also ? `any-${transport}` : `dns-${transport}`,
     name,
+    ...(also && { also }),
     type,
     ...(config.class !== classes.IN && { class: config.class }),
     ...(config['random-label'] && { randomLabel: true }),

@@ -12,6 +12,8 @@ export type ProbeQuestion = {
   readonly type: number;
   /** Query class, as its number; absent: IN. */
   readonly class?: number;
+  /** Further names, asked at the same time: the run is good when one of the answers is. */
+  readonly also?: readonly string[];
   /** A new random label stands before the name in each run, so that no cache has the answer. */
   readonly randomLabel?: boolean;
   /** Response codes that count as good; absent: NOERROR and NXDOMAIN. */
@@ -39,14 +41,20 @@ export type ProbeSettings = ProbeQuestion & {
   readonly window: { readonly failures: number; readonly of: number };
   /** Whether a failure speaks against the backend, or is only shown; absent: it does. */
   readonly counts?: boolean;
+  /**
+   * The backend knows the answer itself, so the time to it tells how busy the backend is; absent: it does not. Used where clients
+   * ask the backends themselves.
+   */
+  readonly local?: boolean;
 };
 
 /** Tells a probe of a backend from its others: `A www.example.net. udp`, `exec /usr/local/bin/check`. */
 export function probeLabel({ kind = 'dns-udp', name, type, ...more }: ProbeQuestion): string {
-  const { class: klass = classes.IN, randomLabel, dnssec, exec } = more;
+  const { class: klass = classes.IN, also = [], randomLabel, dnssec, exec } = more;
   if (exec) return `exec ${exec.join(' ')}`;
-  const words = [typeName(type), name, kind.replace(/^dns-/, '')];
+  const words = [typeName(type), name, kind.replace(/^(dns|any)-/, '')];
   if (klass !== classes.IN) words.unshift(className(klass));
+  for (const other of also) words.splice(-1, 0, 'or', other);
   if (randomLabel) words.push('random-label');
   if (dnssec) words.push(dnssec);
   return words.join(' ');

@@ -22,6 +22,7 @@ export function someBackend(
     since: 1000,
     forced: 'auto',
     weight: 2,
+    strained: null,
     evidence: { probe: 1, silent: 0, failing: 2, sporadic: 0, lies: 0, slow: 0 },
     probes: [
       {

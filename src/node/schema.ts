@@ -129,7 +129,7 @@ export type ServerOptions = z.output<typeof serverSection>;
 /** Top-level options of this folder. */
 export const nodeOptions = {
   server: option(offOr(serverSection), {
-    docs: 'A nameserver on this machine that Chorus starts, watches, warms up and stops: docs/node.md. When it ends, its service addresses are withdrawn at once and it is started again. `off`: Chorus starts no nameserver; it only judges those of `pools`.',
+    docs: 'A nameserver on this machine that Chorus starts, watches, warms up and stops: docs/node.md. When it ends, its service addresses are withdrawn at once and it is started again. `off`: Chorus starts no nameserver; it only judges those of `pools`. A change of any part of it waits for a restart of Chorus.',
     default: 'off',
     example: { kind: 'bind', user: 'bind' },
     applies: 'restart',

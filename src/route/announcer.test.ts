@@ -843,3 +843,24 @@ describe('the table of transitions', () => {
     });
   }
 });
+
+describe('a node without a balancer', () => {
+  test('that is overloaded is announced as degraded, and as before when that is over', () => {
+    const bench = up();
+    const own = (strained: string | null) =>
+      bench.with({
+        pools: [
+          { pool: 'default', members: [member('own', 'up', { strained })], everybody: false, load: null },
+        ],
+      });
+    own(null);
+    bench.step();
+    own('overloaded: it answers its probes in 200ms, and usually in 0.4ms');
+    bench.step();
+    assert.equal(bench.report.state, 'degraded');
+    assert.match(bench.report.reason, /overloaded: it answers its probes in 200ms/);
+    own(null);
+    bench.step().pass(60_000);
+    assert.equal(bench.report.state, 'up');
+  });
+});

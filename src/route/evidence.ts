@@ -7,6 +7,8 @@ export type MemberView = {
   readonly family: 'ipv4' | 'ipv6';
   readonly state: BackendState;
   readonly weight: number;
+  /** Why it is overloaded, in words: it serves, but its weight is not counted as serving. Absent or null: it is not. */
+  readonly strained?: string | null;
 };
 
 /** One pool. */

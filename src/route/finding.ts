@@ -97,10 +97,13 @@ function worth(
 ): { poor: string | null; eased: boolean } {
   // What has only just started says nothing of how much is missing.
   const judged = weigh(counted.filter(({ state }) => state !== 'starting'));
-  const share = judged === 0 ? 1 : weigh(serving) / judged;
+  const fit = serving.filter(({ strained }) => (strained ?? null) === null);
+  const share = judged === 0 ? 1 : weigh(fit) / judged;
   if (share < plan.degradedBelow) {
     const percent = Math.floor(share * 100);
     const wanted = Math.round(plan.degradedBelow * 100);
+    const strained = serving.find(member => !fit.includes(member))?.strained;
+    if (strained && weigh(serving) / judged >= plan.degradedBelow) return { poor: strained, eased: false };
     const poor = `${inWords(serving.length, counted.length, what)}: ${percent}% of the weight, ${wanted}% are wanted`;
     return { poor, eased: false };
   }

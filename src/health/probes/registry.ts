@@ -1,4 +1,5 @@
 /** The probes that there are, by name. */
+import { anyNameProbe } from './any-name.ts';
 import { dnsTcp } from './dns-tcp.ts';
 import { dnsUdp } from './dns-udp.ts';
 import { exec } from './exec.ts';
@@ -7,6 +8,8 @@ import type { ProbeFactory } from './probe.ts';
 export const probes: ReadonlyMap<string, ProbeFactory> = new Map([
   ['dns-udp', dnsUdp],
   ['dns-tcp', dnsTcp],
+  ['any-udp', anyNameProbe('datagrams')],
+  ['any-tcp', anyNameProbe('streams')],
   ['exec', exec],
 ]);
 
