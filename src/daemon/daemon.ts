@@ -15,7 +15,7 @@ import type { Log } from '#kit/log.ts';
 import { version } from '#kit/version.ts';
 import { formatEndpoint } from '#net/address.ts';
 import { yieldToWorkers } from '#net/scheduling.ts';
-import { become, resolveAccount } from './account.ts';
+import { type Account, become, resolveAccount } from './account.ts';
 import type { ServiceRoutes } from './compose-routing.ts';
 import { Configuration } from './configuration.ts';
 import { DaemonControl } from './control.ts';
@@ -176,7 +176,12 @@ export class Daemon {
           const { startApi } = await apiServer;
           daemon.#api = await startApi(snapshot.api, daemon.control, log);
         }
-        if (account && !become(account)) {
+        if (routesPlan.addresses.length > 0) {
+          const { prepareFolder } = await import('./drain-store.ts');
+          const problem = prepareFolder(state, account);
+          if (problem) log.warn(problem.message, { code: problem.code });
+        }
+        if (account && !(await becomeFor(snapshot, account))) {
           log.warn('not started as root, so `user` has no effect', { user: account.user });
         }
       });
@@ -247,6 +252,22 @@ export class Daemon {
     });
   }
 }
+
+/** Becomes another user. Where addresses are leased the main thread, and it alone, goes on commanding the network. */
+async function becomeFor({ routes }: Snapshot, account: Account): Promise<boolean> {
+  if (!routes.drivers.some(({ kind }) => needsNetAdmin.includes(kind))) return become(account);
+  const { keepNetAdmin } = await import('#net/capabilities.ts');
+  let became = false;
+  const change = () => {
+    became = become(account);
+  };
+  if (process.geteuid?.() === 0 && account.uid !== 0) keepNetAdmin(change);
+  else change();
+  return became;
+}
+
+/** Kinds of route drivers that change addresses of this machine. */
+const needsNetAdmin: readonly string[] = ['lease'];
 
 /** Zeroes the queries in flight of a dead worker; its latencies stay as a first guess. */
 function forgetInFlight(view: Int32Array): void {

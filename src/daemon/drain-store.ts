@@ -3,7 +3,7 @@
  * drained: somebody drained it, and to serve nothing by mistake is less harm than to announce a machine under repair.
  */
 
-import { closeSync, openSync, readSync } from 'node:fs';
+import { chownSync, closeSync, mkdirSync, openSync, readSync } from 'node:fs';
 import { mkdir, open, rename, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { z } from 'zod';
@@ -61,6 +61,24 @@ export function parseDrain(text: string, file: string, now: number): KeptDrain {
 export function formatDrain({ since, who, reason, until }: DrainOrder): string {
   const day = (ms: number) => new Date(ms).toISOString();
   return `${JSON.stringify({ since: day(since), who, reason, until: until === null ? null : day(until) }, null, 2)}\n`;
+}
+
+/**
+ * Makes the folder where it is not there, for the user that Chorus becomes: later it may not. Gives what stands in the way; a
+ * folder that is there is left as it is.
+ */
+export function prepareFolder(
+  folder: string,
+  account: { readonly uid: number; readonly gid: number } | null,
+): ChorusError | null {
+  try {
+    const made = mkdirSync(folder, { recursive: true, mode: 0o755 });
+    if (made !== undefined && account && process.geteuid?.() === 0)
+      chownSync(folder, account.uid, account.gid);
+    return null;
+  } catch (error) {
+    return new ChorusError('STATE_UNWRITABLE', { folder, reason: reasonOf(error) });
+  }
 }
 
 /** Keeps a drain across restarts. */

@@ -291,6 +291,12 @@ export const errorTable = {
     remedy: '`chorus undrain` ends the drain and removes the file.',
     exit: exitCodes.data,
   },
+  STATE_UNWRITABLE: {
+    message: 'cannot make the folder `state` {folder}, so a drain would not survive a restart: {reason}',
+    remedy:
+      'Make the folder and give it to the user of Chorus, name another one under `state:`, or use `StateDirectory=chorus` of systemd.',
+    exit: exitCodes.osError,
+  },
   DRAIN_LIFTED: {
     message: 'the drain has ended before it was safe: {reason}',
     remedy: '`chorus routes` shows what is announced; `chorus drain` begins again.',
