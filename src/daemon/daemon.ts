@@ -257,13 +257,7 @@ export class Daemon {
 async function becomeFor({ routes }: Snapshot, account: Account): Promise<boolean> {
   if (!routes.drivers.some(({ kind }) => needsNetAdmin.includes(kind))) return become(account);
   const { keepNetAdmin } = await import('#net/capabilities.ts');
-  let became = false;
-  const change = () => {
-    became = become(account);
-  };
-  if (process.geteuid?.() === 0 && account.uid !== 0) keepNetAdmin(change);
-  else change();
-  return became;
+  return become(account, process, keepNetAdmin);
 }
 
 /** Kinds of route drivers that change addresses of this machine. */
