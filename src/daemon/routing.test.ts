@@ -244,6 +244,31 @@ test('a driver in trouble is shown, and so is its end', async () => {
   assert.ok(lines.some(line => line.includes('"to":"up"')));
 });
 
+test('a fault in a driver is its problem, and nobody else’s', async () => {
+  const { start, driver, advance, routing, lines } = await scene(
+    [plan(one, { via: ['core1', 'core2'] })],
+    [spec('core1'), spec('core2', 2)],
+  );
+  await start();
+  const broken = driver('core1');
+  broken.want =
+    broken.beat =
+    broken.report =
+      () => {
+        throw new Error('boom');
+      };
+  broken.close = async () => {
+    throw new Error('boom');
+  };
+  await advance(1500);
+  assert.deepEqual(driver('core2').prefixes, ['192.0.2.53/32']);
+  assert.equal(routing.status().drivers[0]?.problem?.code, 'INTERNAL');
+  assert.equal(lines.filter(line => line.startsWith('error fault in a route driver')).length, 1);
+  const leaving = routing.leave();
+  await advance(4000);
+  await leaving;
+});
+
 test('a process that is not well, or comes late, gives no beat', async () => {
   const { start, driver, advance, now, clock, routing } = await scene();
   await start();

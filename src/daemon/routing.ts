@@ -76,7 +76,7 @@ export type RoutingWorld = {
 
 type Held = {
   spec: DriverSpec;
-  readonly driver: RouteDriver;
+  readonly driver: Guarded;
   /** It has been told what is wanted. Before, it touches nothing. */
   begun: boolean;
   state: string;
@@ -151,7 +151,7 @@ export class Routing {
 
   /** Ends drivers that were made for nothing. */
   discard({ made }: PreparedDrivers): void {
-    for (const { driver } of made.values()) void driver.close(0, 'never used').catch(() => {});
+    for (const { driver } of made.values()) void driver.close(0, 'never used');
   }
 
   /**
@@ -168,7 +168,7 @@ export class Routing {
       // One of the same name has a successor; others linger until what is new is there.
       if (made.has(name)) {
         this.#held.delete(name);
-        this.#close(name, held, 'its options have changed');
+        this.#close(held, 'its options have changed');
       }
     }
     for (const [name, held] of kept) {
@@ -225,10 +225,11 @@ export class Routing {
     if (this.#plan.addresses.length === 0) throw new ChorusError('DRAIN_NOTHING');
     const wall = this.#world.clock.wall();
     const since = this.#order?.since ?? wall;
-    const order: DrainOrder = { since, who, reason, until: ms === null ? null : wall + ms, stop: false };
+    const why = reason === '' ? (this.#order?.reason ?? '') : reason;
+    const order = { since, who, reason: why, until: ms === null ? null : wall + ms, stop: false };
     this.#take(order);
     const until = order.until === null ? '' : new Date(order.until).toISOString();
-    this.#world.log.warn('drained', { who, reason, ...(until !== '' && { until }) });
+    this.#world.log.warn('drained', { who, reason: why, ...(until !== '' && { until }) });
     this.#turn();
     const problem = await this.#world.store.write(order);
     if (this.#order === order) this.#keepProblem = problem;
@@ -265,11 +266,7 @@ export class Routing {
     const { clock, log } = this.#world;
     const { wait, settle } = this.#plan.drain.stop;
     if (this.#running && this.#plan.addresses.length > 0) {
-      const { since, who, reason } = this.#order ?? {
-        since: clock.wall(),
-        who: 'chorus',
-        reason: 'Chorus stops',
-      };
+      const { since, who, reason } = this.#order ?? { since: clock.wall(), who: 'chorus', reason: '' };
       this.#stop = { since, who, reason, until: null, stop: true };
       this.#turn();
       await this.#until(() => this.safe, wait + settle + stopMargin);
@@ -379,7 +376,7 @@ export class Routing {
   async #make(spec: DriverSpec): Promise<Held> {
     const { clock, log, random, makeDriver } = this.#world;
     let made: Held | null = null;
-    const driver = await makeDriver(spec, {
+    const bare = await makeDriver(spec, {
       name: spec.name,
       now: () => clock.now(),
       wait: (ms, then) => clock.wait(ms, then),
@@ -390,19 +387,22 @@ export class Routing {
         if (made && !this.#ended) this.changed();
       },
     });
+    const driver = new Guarded(bare, error => {
+      const stack = error instanceof Error ? (error.stack ?? '') : '';
+      log.error('fault in a route driver', {
+        driver: made?.spec.name ?? spec.name,
+        reason: reasonOf(error),
+        stack,
+      });
+    });
     made = { spec, driver, begun: false, state: 'idle', problem: '' };
     return made;
   }
 
-  #close(name: string, { driver }: Held, reason: string): void {
-    const closing = driver
-      .close(closePatience, reason)
-      .catch((error: unknown) => {
-        this.#world.log.error('driver did not end well', { driver: name, reason: reasonOf(error) });
-      })
-      .then(() => {
-        this.#closing.delete(closing);
-      });
+  #close({ driver }: Held, reason: string): void {
+    const closing = driver.close(closePatience, reason).then(() => {
+      this.#closing.delete(closing);
+    });
     this.#closing.add(closing);
   }
 
@@ -617,7 +617,7 @@ export class Routing {
       if (this.#plan.drivers.some(spec => spec.name === name)) continue;
       if (this.#lingering?.routes.some(({ driver }) => driver === name)) continue;
       this.#held.delete(name);
-      this.#close(name, held, 'taken out of the configuration');
+      this.#close(held, 'taken out of the configuration');
     }
   }
 
@@ -626,13 +626,7 @@ export class Routing {
     this.#ended = true;
     this.#unwait?.();
     this.#unwait = null;
-    const closing = [...this.#held].map(async ([name, { driver }]) => {
-      try {
-        await driver.close(patience, reason);
-      } catch (error) {
-        this.#world.log.error('driver did not end well', { driver: name, reason: reasonOf(error) });
-      }
-    });
+    const closing = [...this.#held.values()].map(({ driver }) => driver.close(patience, reason));
     const agreeing = this.#agreeing?.close().catch(() => {});
     await Promise.all([...closing, ...this.#closing, agreeing]);
   }
@@ -648,6 +642,65 @@ export class Routing {
       };
       look();
     });
+  }
+}
+
+/** A driver whose faults end neither the loop nor the service: they are told once, and shown as its problem. */
+class Guarded {
+  readonly #driver: RouteDriver;
+  readonly #onFault: (error: unknown) => void;
+  #fault: string | null = null;
+
+  constructor(driver: RouteDriver, onFault: (error: unknown) => void) {
+    this.#driver = driver;
+    this.#onFault = onFault;
+  }
+
+  want(announcements: readonly Announcement[]): void {
+    this.#try(() => this.#driver.want(announcements));
+  }
+
+  beat(): void {
+    this.#try(() => this.#driver.beat());
+  }
+
+  report(): DriverReport {
+    const report = this.#try(() => this.#driver.report());
+    if (report && this.#fault === null) return report;
+    const problem = new ChorusError('INTERNAL', { reason: this.#fault ?? 'unknown' });
+    const nothing: DriverReport = {
+      state: 'failed',
+      since: 0,
+      detail: 'a fault in Chorus',
+      problem,
+      warnings: [],
+      routes: [],
+    };
+    return { ...(report ?? nothing), problem };
+  }
+
+  async close(patience: number, reason: string): Promise<void> {
+    try {
+      await this.#driver.close(patience, reason);
+    } catch (error) {
+      this.#told(error);
+    }
+  }
+
+  #try<T>(call: () => T): T | null {
+    try {
+      return call();
+    } catch (error) {
+      this.#told(error);
+      return null;
+    }
+  }
+
+  #told(error: unknown): void {
+    const reason = reasonOf(error);
+    if (reason === this.#fault) return;
+    this.#fault = reason;
+    this.#onFault(error);
   }
 }
 
