@@ -255,6 +255,11 @@ export const errorTable = {
     remedy: 'Add `include "{file}";` to the configuration of {daemon}, after its tables.',
     exit: exitCodes.config,
   },
+  ROUTE_FILE: {
+    message: 'cannot read or write {file}: {reason}',
+    remedy: 'Let the user of Chorus write to its folder, and the daemon read it.',
+    exit: exitCodes.permission,
+  },
   ROUTE_FILE_FOREIGN: {
     message: '{file} was not written by Chorus: it is left as it is',
     remedy: 'Name another file in the options of the driver, or remove this one.',

@@ -4,6 +4,7 @@ import {
   type RouteDriverUnderTest,
   routeDriverContract,
 } from '#test/contract/route-driver.ts';
+import { Bird } from '#test/support/bird.ts';
 import { Frr } from '#test/support/frr.ts';
 import { requires } from '#test/support/requires.ts';
 import { session } from '#test/support/router.ts';
@@ -31,6 +32,29 @@ const subjects: readonly RouteDriverUnderTest[] = [
         options: (unreachable = false) => ({
           as: session.ourAs,
           'socket-dir': unreachable ? '/nonexistent' : software.folder,
+        }),
+        kill: () => software.kill(),
+        restart: () => software.restart(),
+        stop: () => software.stop(),
+        get log() {
+          return software.log;
+        },
+      };
+    },
+  },
+  {
+    kind: 'bird',
+    sessions: ['outer', 'inner'],
+    expresses: everything,
+    foreign,
+    deadMan: { dead: null, hung: null },
+    options: requires('bird', 'birdc', 'ip', 'root'),
+    async start() {
+      const software = await Bird.start();
+      return {
+        options: (unreachable = false) => ({
+          socket: unreachable ? '/nonexistent' : software.socket,
+          file: software.file,
         }),
         kill: () => software.kill(),
         restart: () => software.restart(),

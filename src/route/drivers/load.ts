@@ -9,6 +9,7 @@ export type MakeDriver<Options> = (options: Options, world: DriverWorld) => Rout
 export const driverLoaders: {
   readonly [Kind in DriverKind]: () => Promise<MakeDriver<DriverOptions<Kind>>>;
 } = {
+  bird: async () => (await import('./bird/driver.ts')).bird,
   frr: async () => (await import('./frr/driver.ts')).frr,
 };
 

@@ -3,6 +3,7 @@
  * with every configuration), `driver.ts` makes it (loaded by the daemon alone), and a line here and in load.ts.
  */
 import type { z } from 'zod';
+import { birdOptions } from './bird/options.ts';
 import { frrOptions } from './frr/options.ts';
 
 /**
@@ -10,7 +11,10 @@ import { frrOptions } from './frr/options.ts';
  * `required(section(…), { docs, example })` of #kit/option.ts; scalars made with `parsed` get its `write`, so that
  * `chorus config show` and the diff can show them.
  */
-export const driverOptions = { frr: frrOptions } as const satisfies Record<string, z.ZodType>;
+export const driverOptions = { bird: birdOptions, frr: frrOptions } as const satisfies Record<
+  string,
+  z.ZodType
+>;
 
 export type DriverKind = keyof typeof driverOptions;
 
