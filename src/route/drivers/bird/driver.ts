@@ -104,10 +104,10 @@ class BirdDriver implements RouteDriver {
   }
 
   #fileOptions(sessions: readonly BirdSession[]): FileOptions {
-    const { name, tables, lease, as } = this.#options;
+    const { name, table, lease, as } = this.#options;
     const known = new Set(sessions.map(({ localAs }) => localAs));
     const [only = null] = known.size === 1 ? known : [];
-    return { name, tables, lease: lease ?? null, as: as ?? only };
+    return { name, table, lease: lease ?? null, as: as ?? only };
   }
 
   /** Writes the file and has BIRD read it, unless it has both. */
@@ -159,7 +159,7 @@ class BirdDriver implements RouteDriver {
     const byPrefix = new Map(allowed.map(({ prefix }) => [formatPrefix(prefix), prefix]));
     const condition = own.map(name => `proto = "${name}"`).join(' || ');
     const found: StandingRoute[] = [];
-    for (const table of [file.tables.ipv4, file.tables.ipv6]) {
+    for (const table of [`${file.table}4`, `${file.table}6`]) {
       const lines = await control.must(`show route table ${table} where ${condition} all`);
       for (const { prefix, attributes } of parseRoutes(lines)) {
         const [address = '', bits] = prefix.split('/');

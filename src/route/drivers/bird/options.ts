@@ -19,13 +19,10 @@ export const birdOptions = required(
       docs: 'Names of our protocols begin with it: `chorus4`, `chorus6`, and `chorus_direct` with `lease`. Two drivers of one BIRD need two names and two files.',
       default: 'chorus',
     }),
-    tables: option(
-      section('a mapping of tables', {
-        ipv4: option(symbol('a table'), { docs: 'The table for IPv4.', default: 'master4' }),
-        ipv6: option(symbol('a table'), { docs: 'The table for IPv6.', default: 'master6' }),
-      }),
-      { docs: 'BIRD’s tables that our routes come to.', default: {} },
-    ),
+    table: option(symbol('a name'), {
+      docs: 'BIRD’s tables that our routes come to: with `master`, its own default, `master4` and `master6`.',
+      default: 'master',
+    }),
     as: optional(whole(1, 4_294_967_295), {
       docs: 'Our AS, for `prepend`.',
       optional: 'the local AS of BIRD’s BGP sessions, where all have the same',

@@ -7,7 +7,8 @@ export const mark = '# Written by Chorus';
 export type FileOptions = {
   /** Protocols are NAME4 and NAME6. */
   readonly name: string;
-  readonly tables: { readonly ipv4: string; readonly ipv6: string };
+  /** Our routes come to the tables TABLE4 and TABLE6. */
+  readonly table: string;
   /** The interface that must have an address for it to be announced; null: announced always. */
   readonly lease: string | null;
   /** What is put before the path; null: not known, nothing is. */
@@ -26,11 +27,10 @@ export function witness({ name }: Pick<FileOptions, 'name'>): string {
 
 /** The whole file. The same announcements in any order give the same text. */
 export function configurationFile(announcements: readonly Announcement[], options: FileOptions): string {
-  const { name, tables, lease } = options;
+  const { name, table, lease } = options;
   const families = (['ipv4', 'ipv6'] as const).map(family => ({
     family,
     number: family === 'ipv4' ? 4 : 6,
-    table: tables[family],
     wanted: announcements
       .filter(({ prefix }) => prefix.address.includes(':') === (family === 'ipv6'))
       .toSorted((a, b) => (formatPrefix(a.prefix) < formatPrefix(b.prefix) ? -1 : 1)),
@@ -41,8 +41,8 @@ export function configurationFile(announcements: readonly Announcement[], option
       head +
       families
         .map(
-          ({ family, number, table, wanted }) => `protocol static ${name}${number} {
-  ${family} { table ${table}; };
+          ({ family, number, wanted }) => `protocol static ${name}${number} {
+  ${family} { table ${table}${number}; };
 ${wanted
   .map(({ prefix, attributes }) => {
     const sets = settings(attributes, options.as);
@@ -65,8 +65,8 @@ protocol direct ${name}_direct {
 }
 ${families
   .map(
-    ({ number, table, wanted }) => `protocol pipe ${name}${number} {
-  table ${table};
+    ({ number, wanted }) => `protocol pipe ${name}${number} {
+  table ${table}${number};
   peer table ${name}_lease${number};
   export none;
   import filter {
