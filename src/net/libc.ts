@@ -64,6 +64,8 @@ export const constants = {
 /** Values of errno that are told apart. */
 export const errnos = {
   EPERM: 1,
+  ENOENT: 2,
+  ESRCH: 3,
   EINTR: 4,
   EAGAIN: 11,
   EACCES: 13,

@@ -55,6 +55,31 @@ describe('the kernel of a namespace', requires('root', 'ip', 'unshare', 'setpriv
     });
   }
 
+  test('packets to an address that no interface has are taken by a local route', async () => {
+    const routes = ['192.0.2.99', '2001:db8::99'].map(address => ({ address, protocol: 77 }));
+    for (const route of routes) {
+      kernel.addLocalRoute(route);
+      kernel.addLocalRoute(route);
+    }
+    assert.deepEqual(kernel.localRoutes(77), routes);
+    assert.deepEqual(kernel.localRoutes(78), []);
+    for (const { address } of routes) {
+      const bits = address.includes(':') ? 128 : 32;
+      const lease = { address, bits, link, lifetime: 60, protocol: 77 };
+      // An address beside it comes and goes without taking the route along.
+      kernel.setAddress(lease);
+      kernel.deleteAddress(lease);
+      assert.match(await must('ip', ['route', 'get', address]), /^local /);
+    }
+    assert.deepEqual(kernel.localRoutes(77), routes);
+    for (const route of routes)
+      assert.deepEqual(
+        [1, 2].map(() => kernel.deleteLocalRoute(route)),
+        [true, false],
+      );
+    assert.deepEqual(kernel.localRoutes(77), []);
+  });
+
   test('what the kernel refuses is told in its words', () => {
     const lease = { address: '192.0.2.1', bits: 32, link, lifetime: 2, protocol: 0 };
     assert.throws(() => kernel.setAddress({ ...lease, bits: 33 }), refusal(errnos.EINVAL, /prefix length/));

@@ -11,15 +11,19 @@ import { constants, errnos, type Libc, loadLibc } from './libc.ts';
 import {
   type AddressRequest,
   decodeDatagram,
+  encodeAddLocalRoute,
   encodeCreateLink,
   encodeDeleteAddress,
   encodeDeleteLink,
+  encodeDeleteLocalRoute,
   encodeDumpAddresses,
+  encodeDumpLocalRoutes,
   encodeGetLink,
   encodeLinkUp,
   encodeSetAddress,
   type KernelAddress,
   type KernelLink,
+  type LocalRoute,
   type NetlinkMessage,
 } from './rtnetlink.ts';
 
@@ -48,6 +52,12 @@ export interface AddressKernel {
   setAddress(request: AddressRequest): void;
   /** Gives false when it was not there. */
   deleteAddress(request: Pick<AddressRequest, 'address' | 'bits' | 'link'>): boolean;
+  /** Local routes that `protocol` made, by which the kernel takes packets to an address that no interface has. */
+  localRoutes(protocol: number): LocalRoute[];
+  /** Makes one, unless it is there. */
+  addLocalRoute(route: LocalRoute): void;
+  /** Gives false when it was not there. */
+  deleteLocalRoute(route: LocalRoute): boolean;
   /** Whether anybody else changed an address or a link since the last call; the first tells true. */
   changed(): boolean;
   close(): void;
@@ -59,6 +69,9 @@ const NETLINK_ROUTE = 0;
 const SOL_NETLINK = 270;
 const NETLINK_CAP_ACK = 10;
 const NETLINK_EXT_ACK = 11;
+const NETLINK_GET_STRICT_CHK = 12;
+/** Index of the loopback interface in every namespace. */
+const loopback = 1;
 /** RTMGRP_LINK, RTMGRP_IPV4_IFADDR, RTMGRP_IPV6_IFADDR. */
 const groups = 0x1 | 0x10 | 0x100;
 
@@ -103,28 +116,24 @@ class Netlink implements AddressKernel {
   addresses(): KernelAddress[] {
     for (let turn = 1; ; turn++) {
       const found: KernelAddress[] = [];
-      const consistent = this.#converse('list addresses', encodeDumpAddresses, message => {
+      const told = this.#converse('list addresses', encodeDumpAddresses, message => {
         if (message.kind === 'address' && !message.gone) found.push(message.address);
       });
-      if (consistent || turn === dumps) return found;
+      if (told !== 'interrupted' || turn === dumps) return found;
     }
   }
 
   link(name: string): KernelLink | null {
-    let found: KernelLink | null = null;
-    try {
-      this.#converse(
-        `find interface ${name}`,
-        sequence => encodeGetLink(name, sequence),
-        message => {
-          if (message.kind === 'link') found = message.link;
-        },
-      );
-    } catch (thrown) {
-      if (thrown instanceof NetlinkError && thrown.errno === errnos.ENODEV) return null;
-      throw thrown;
-    }
-    return found;
+    const found: KernelLink[] = [];
+    this.#converse(
+      `find interface ${name}`,
+      sequence => encodeGetLink(name, sequence),
+      message => {
+        if (message.kind === 'link') found.push(message.link);
+      },
+      [errnos.ENODEV],
+    );
+    return found[0] ?? null;
   }
 
   createLink(name: string, kind: string): void {
@@ -142,16 +151,35 @@ class Netlink implements AddressKernel {
   }
 
   deleteAddress(request: Pick<AddressRequest, 'address' | 'bits' | 'link'>): boolean {
-    try {
-      this.#converse(`delete address ${request.address}/${request.bits}`, sequence =>
-        encodeDeleteAddress(request, sequence),
+    const what = `delete address ${request.address}/${request.bits}`;
+    const ask = (sequence: number) => encodeDeleteAddress(request, sequence);
+    return this.#converse(what, ask, () => {}, [errnos.EADDRNOTAVAIL, errnos.ENODEV]) === null;
+  }
+
+  localRoutes(protocol: number): LocalRoute[] {
+    const found: LocalRoute[] = [];
+    for (const family of ['ipv4', 'ipv6'] as const) {
+      this.#converse(
+        'list local routes',
+        sequence => encodeDumpLocalRoutes(family, protocol, sequence),
+        message => {
+          if (message.kind === 'route' && message.route.protocol === protocol) found.push(message.route);
+        },
+        // What a kernel says where there is no table `local`: of IPv6, when it has none.
+        [errnos.ENOENT, errnos.EOPNOTSUPP],
       );
-      return true;
-    } catch (thrown) {
-      const gone: readonly number[] = [errnos.EADDRNOTAVAIL, errnos.ENODEV];
-      if (thrown instanceof NetlinkError && gone.includes(thrown.errno)) return false;
-      throw thrown;
     }
+    return found;
+  }
+
+  addLocalRoute(route: LocalRoute): void {
+    const ask = (sequence: number) => encodeAddLocalRoute(route, loopback, sequence);
+    this.#converse(`take packets to ${route.address}`, ask, () => {}, [errnos.EEXIST]);
+  }
+
+  deleteLocalRoute(route: LocalRoute): boolean {
+    const ask = (sequence: number) => encodeDeleteLocalRoute(route, loopback, sequence);
+    return this.#converse(`take no packets to ${route.address}`, ask, () => {}, [errnos.ESRCH]) === null;
   }
 
   /** Removes an interface. Not part of `AddressKernel`: a driver deletes none. */
@@ -190,18 +218,22 @@ class Netlink implements AddressKernel {
     return message.from !== this.#port;
   }
 
-  /** One request and all of its answer. Gives whether the answer is of one moment. */
+  /**
+   * One request and all of its answer. Gives null when it went well, `interrupted` when it is not of one moment, or the errno of a
+   * refusal that is one of `expected`.
+   */
   #converse(
     what: string,
     request: (sequence: number) => Uint8Array,
     hear: (message: NetlinkMessage) => void = () => {},
-  ): boolean {
+    expected: readonly number[] = [],
+  ): null | 'interrupted' | number {
     this.#sequence = (this.#sequence + 1) >>> 0;
     const sequence = this.#sequence;
     const bytes = request(sequence);
     this.#u8.set(bytes);
     if (this.#libc.write(this.#ask, this.#at, bytes.length) !== bytes.length) throw this.#failure(what);
-    let consistent = true;
+    let all: null | 'interrupted' = null;
     for (let count = 0; count < most; count++) {
       const length = this.#libc.read(this.#ask, this.#at, room);
       if (length < 0) {
@@ -209,12 +241,13 @@ class Netlink implements AddressKernel {
         throw this.#failure(what);
       }
       const { messages, interrupted } = decodeDatagram(this.#u8.subarray(0, length));
-      if (interrupted) consistent = false;
+      if (interrupted) all = 'interrupted';
       for (const message of messages) {
         if (message.kind === 'answer' || message.kind === 'done') {
           // One that is late belongs to a request that failed.
           if (message.sequence !== sequence) continue;
-          if (message.errno === 0) return consistent;
+          if (message.errno === 0) return all;
+          if (expected.includes(message.errno)) return message.errno;
           const words = message.kind === 'answer' ? message.words : '';
           throw new NetlinkError(what, message.errno, this.#libc.strerror(message.errno), words);
         }
@@ -242,6 +275,7 @@ class Netlink implements AddressKernel {
     view.setUint32(0, 1, true);
     this.#libc.setsockopt(fd, SOL_NETLINK, NETLINK_EXT_ACK, this.#at, 4);
     this.#libc.setsockopt(fd, SOL_NETLINK, NETLINK_CAP_ACK, this.#at, 4);
+    this.#libc.setsockopt(fd, SOL_NETLINK, NETLINK_GET_STRICT_CHK, this.#at, 4);
     return fd;
   }
 

@@ -122,7 +122,7 @@ test('an interface', () => {
 test('what was written is read', () => {
   const address = fc.oneof(
     fc.ipV4().map(text => ({ address: text, bits: 32 })),
-    fc.nat(0xffff).map(last => ({ address: `2001:db8::1:${(last + 1).toString(16)}`, bits: 128 })),
+    fc.nat(0xfffe).map(last => ({ address: `2001:db8::1:${(last + 1).toString(16)}`, bits: 128 })),
   );
   fc.assert(
     fc.property(address, fc.nat(0x7fffffff), fc.nat(forever), fc.nat(255), (at, link, lifetime, protocol) => {

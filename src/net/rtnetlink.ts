@@ -16,6 +16,9 @@ export const messageTypes = {
   NEWADDR: 20,
   DELADDR: 21,
   GETADDR: 22,
+  NEWROUTE: 24,
+  DELROUTE: 25,
+  GETROUTE: 26,
 } as const;
 
 /** Flags of a message (NLM_F_). */
@@ -33,7 +36,13 @@ export const messageFlags = {
 } as const;
 
 /** Flags of an address (IFA_F_). */
-export const addressFlags = { NODAD: 0x02, DADFAILED: 0x08, TENTATIVE: 0x40, PERMANENT: 0x80 } as const;
+export const addressFlags = {
+  NODAD: 0x02,
+  DADFAILED: 0x08,
+  TENTATIVE: 0x40,
+  PERMANENT: 0x80,
+  NOPREFIXROUTE: 0x200,
+} as const;
 /** Flags of a link (IFF_). */
 export const linkFlags = { UP: 1, LOOPBACK: 8, RUNNING: 0x40 } as const;
 
@@ -50,7 +59,17 @@ const attributes = {
   IFLA_LINKINFO: 18,
   IFLA_INFO_KIND: 1,
   NLMSGERR_ATTR_MSG: 1,
+  RTA_DST: 1,
+  RTA_OIF: 4,
+  RTA_PRIORITY: 6,
 } as const;
+
+/** Fields of struct rtmsg. */
+const RT_TABLE_LOCAL = 255;
+const RT_SCOPE_HOST = 254;
+const RTN_LOCAL = 2;
+/** The kernel's own local routes have priority 0, so that ours stands behind them and is never taken for one of them. */
+const routePriority = 1024;
 
 const headerSize = 16;
 const addressFamilies = { ipv4: 2, ipv6: 10 } as const;
@@ -92,6 +111,13 @@ export type AddressRequest = {
   readonly protocol: number;
 };
 
+/** A local route: the kernel takes packets to the address as its own, although no interface has it. */
+export type LocalRoute = {
+  readonly address: string;
+  /** Who made it (rtm_protocol). */
+  readonly protocol: number;
+};
+
 /** One message as it came. */
 export type NetlinkMessage =
   | {
@@ -101,6 +127,7 @@ export type NetlinkMessage =
       readonly address: KernelAddress;
     }
   | { readonly kind: 'link'; readonly gone: boolean; readonly from: number; readonly link: KernelLink }
+  | { readonly kind: 'route'; readonly gone: boolean; readonly from: number; readonly route: LocalRoute }
   /** An acknowledgement (`errno` 0) or an error, with the kernel's own words where it has any. */
   | { readonly kind: 'answer'; readonly sequence: number; readonly errno: number; readonly words: string }
   | { readonly kind: 'done'; readonly sequence: number; readonly errno: number }
@@ -122,7 +149,10 @@ export function encodeSetAddress(request: AddressRequest, sequence: number): Uin
   const { REQUEST, ACK, CREATE, REPLACE } = messageFlags;
   const writer = start(messageTypes.NEWADDR, REQUEST | ACK | CREATE | REPLACE, sequence);
   addressHead(writer, request);
-  writer.attribute(attributes.IFA_FLAGS, word(addressFlags.NODAD));
+  const { NODAD, NOPREFIXROUTE } = addressFlags;
+  // Routes to the neighbours in a prefix are nothing that an address without neighbours should make.
+  const flags = request.bits === bitsOf(request.address) ? NODAD : NODAD | NOPREFIXROUTE;
+  writer.attribute(attributes.IFA_FLAGS, word(flags));
   writer.attribute(
     attributes.IFA_CACHEINFO,
     Uint8Array.from([...word(request.lifetime), ...word(request.lifetime), ...word(0), ...word(0)]),
@@ -182,6 +212,60 @@ export function encodeDeleteLink(index: number, sequence: number): Uint8Array {
   return writer.finish();
 }
 
+/** RTM_NEWROUTE in the table `local`, over the loopback interface `link`. Fails with EEXIST where it is there. */
+export function encodeAddLocalRoute(route: LocalRoute, link: number, sequence: number): Uint8Array {
+  const { REQUEST, ACK, CREATE, EXCL } = messageFlags;
+  return localRoute(messageTypes.NEWROUTE, REQUEST | ACK | CREATE | EXCL, route, link, sequence);
+}
+
+/** RTM_DELROUTE of such a route. */
+export function encodeDeleteLocalRoute(route: LocalRoute, link: number, sequence: number): Uint8Array {
+  return localRoute(messageTypes.DELROUTE, messageFlags.REQUEST | messageFlags.ACK, route, link, sequence);
+}
+
+/** RTM_GETROUTE: the local routes that `protocol` made (others only from a kernel before 4.20, which does not choose). */
+export function encodeDumpLocalRoutes(
+  family: keyof typeof addressFamilies,
+  protocol: number,
+  sequence: number,
+): Uint8Array {
+  const writer = start(messageTypes.GETROUTE, messageFlags.REQUEST | messageFlags.DUMP, sequence);
+  writer.bytes(
+    Uint8Array.of(addressFamilies[family], 0, 0, 0, RT_TABLE_LOCAL, protocol, 0, RTN_LOCAL, 0, 0, 0, 0),
+  );
+  return writer.finish();
+}
+
+function localRoute(
+  type: number,
+  flags: number,
+  { address, protocol }: LocalRoute,
+  link: number,
+  sequence: number,
+): Uint8Array {
+  const octets = octetsOf(address);
+  const four = octets.length === 4;
+  const writer = start(type, flags, sequence);
+  const scope = four ? RT_SCOPE_HOST : 0;
+  writer.bytes(
+    Uint8Array.of(
+      four ? addressFamilies.ipv4 : addressFamilies.ipv6,
+      octets.length * 8,
+      0,
+      0,
+      RT_TABLE_LOCAL,
+      protocol,
+      scope,
+      RTN_LOCAL,
+    ),
+  );
+  writer.bytes(word(0));
+  writer.attribute(attributes.RTA_DST, octets);
+  writer.attribute(attributes.RTA_PRIORITY, word(routePriority));
+  writer.attribute(attributes.RTA_OIF, word(link));
+  return writer.finish();
+}
+
 /** Takes a datagram apart. Never throws and never reads outside it, whatever it holds. */
 export function decodeDatagram(bytes: Uint8Array): NetlinkDatagram {
   const messages: NetlinkMessage[] = [];
@@ -223,6 +307,11 @@ function decodeBody(
     case messageTypes.DELLINK: {
       const link = decodeLink(body);
       return link ? { kind: 'link', gone: type === messageTypes.DELLINK, from, link } : { kind: 'other' };
+    }
+    case messageTypes.NEWROUTE:
+    case messageTypes.DELROUTE: {
+      const route = decodeLocalRoute(body);
+      return route ? { kind: 'route', gone: type === messageTypes.DELROUTE, from, route } : { kind: 'other' };
     }
     case messageTypes.ERROR: {
       if (body.length < 4) return { kind: 'other' };
@@ -274,6 +363,16 @@ function decodeLink(body: Uint8Array): KernelLink | undefined {
     flags: number(body.subarray(8)),
     kind: kind ? textOf(kind) : '',
   };
+}
+
+/** A local route to one address; undefined for all others. */
+function decodeLocalRoute(body: Uint8Array): LocalRoute | undefined {
+  if (body.length < 12 || body[4] !== RT_TABLE_LOCAL || body[7] !== RTN_LOCAL) return undefined;
+  const six = body[0] === addressFamilies.ipv6;
+  if (!six && body[0] !== addressFamilies.ipv4) return undefined;
+  const octets = attributesOf(body.subarray(12)).get(attributes.RTA_DST);
+  if (octets?.length !== (six ? 16 : 4) || body[1] !== octets.length * 8) return undefined;
+  return { address: six ? formatIpv6(octets) : formatIpv4(octets), protocol: body[5]! };
 }
 
 /** The kernel's words behind an error (NETLINK_EXT_ACK). */
@@ -338,14 +437,22 @@ function addressHead(
   writer: Writer,
   { address, bits, link }: Omit<AddressRequest, 'lifetime' | 'protocol'>,
 ): void {
-  const four = parseIpv4(address);
-  const octets = four ?? parseIpv6(address);
-  if (!octets) throw new Error(`no address: ${address}`);
-  const family = four ? addressFamilies.ipv4 : addressFamilies.ipv6;
+  const octets = octetsOf(address);
+  const family = octets.length === 4 ? addressFamilies.ipv4 : addressFamilies.ipv6;
   writer.bytes(Uint8Array.of(family, bits, 0, 0));
   writer.bytes(word(link));
   writer.attribute(attributes.IFA_LOCAL, octets);
   writer.attribute(attributes.IFA_ADDRESS, octets);
+}
+
+function octetsOf(address: string): Uint8Array {
+  const octets = parseIpv4(address) ?? parseIpv6(address);
+  if (!octets) throw new Error(`no address: ${address}`);
+  return octets;
+}
+
+function bitsOf(address: string): number {
+  return octetsOf(address).length * 8;
 }
 
 function linkHead(writer: Writer, index: number): void {
