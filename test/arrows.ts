@@ -49,6 +49,7 @@ export const pure = [
   'route/driver.ts',
   'route/etcd-messages.ts',
   'route/evidence.ts',
+  'route/drivers/lease/leases.ts',
   'route/plan.ts',
   'route/report.ts',
   'route/announcer.ts',

@@ -378,6 +378,10 @@ export class Routing {
     let made: Held | null = null;
     const bare = await makeDriver(spec, {
       name: spec.name,
+      addresses: () => {
+        const name = made?.spec.name ?? spec.name;
+        return this.#plan.addresses.filter(({ via }) => via.includes(name)).map(({ address }) => address);
+      },
       now: () => clock.now(),
       wait: (ms, then) => clock.wait(ms, then),
       random,

@@ -363,6 +363,45 @@ export const errorTable = {
       'Bring all fronts to one version of Chorus, or remove what else writes there (`etcdctl get --prefix {prefix} --keys-only`).',
     exit: exitCodes.data,
   },
+  LEASE_UNAVAILABLE: {
+    message: 'route driver {driver}: addresses of the kernel cannot be changed here: {reason}',
+    remedy: 'An address lease needs 64-bit Linux. Use the driver `bgp`, or run Chorus on Linux.',
+    exit: exitCodes.unavailable,
+  },
+  LEASE_PERMISSION: {
+    message: 'route driver {driver}: may not change addresses of {interface}: {reason}',
+    remedy:
+      'It needs the capability CAP_NET_ADMIN: `AmbientCapabilities=CAP_NET_ADMIN` and `CapabilityBoundingSet=` in the systemd unit, or start as root with `user:` (the capability is kept).',
+    exit: exitCodes.permission,
+  },
+  LEASE_NO_INTERFACE: {
+    message: 'route driver {driver}: there is no interface {interface}: {reason}',
+    remedy:
+      'Make it (`ip link add {interface} type bridge && ip link set {interface} up`), or let Chorus do it with `create: on`.',
+    exit: exitCodes.unavailable,
+  },
+  LEASE_INTERFACE_DOWN: {
+    message: 'route driver {driver}: the interface {interface} is down, so its addresses are not announced',
+    remedy: 'Raise it: `ip link set {interface} up`. Chorus raises only bridges, with `create: on`.',
+    exit: exitCodes.unavailable,
+  },
+  LEASE_FOREIGN_ADDRESS: {
+    message:
+      'route driver {driver}: {interface} has {address} from somebody else ({reason}), which would stay when Chorus dies; it is not touched',
+    remedy:
+      'Remove it (`ip address del {address} dev {interface}`) and whatever makes it at boot, or let Chorus take it over with `adopt: on`.',
+    exit: exitCodes.failed,
+  },
+  LEASE_FAMILY_OFF: {
+    message: 'route driver {driver}: {interface} takes no IPv6 address such as {address}: {reason}',
+    remedy: 'Switch IPv6 on: `sysctl net.ipv6.conf.{interface}.disable_ipv6=0`.',
+    exit: exitCodes.unavailable,
+  },
+  LEASE_REFUSED: {
+    message: 'route driver {driver}: the kernel refuses: {reason}',
+    remedy: 'Look at `ip address show dev {interface}`; Chorus goes on trying.',
+    exit: exitCodes.osError,
+  },
   USAGE: {
     message: '{reason}',
     remedy: '`chorus --help` and `chorus COMMAND --help` show what is understood.',

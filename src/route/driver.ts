@@ -9,6 +9,11 @@ import type { Announcement, Attributes, Prefix } from './announcement.ts';
 export type DriverWorld = {
   /** Its name in the configuration. */
   readonly name: string;
+  /**
+   * The service addresses that the configuration has for this driver, announced or not; absent where that is not known. Asked
+   * again and again: a reload may change them.
+   */
+  readonly addresses?: () => readonly string[];
   /** Monotonic time in ms. */
   readonly now: () => number;
   /** Calls `then` once, `ms` from now; gives the function that calls it off. */

@@ -11,6 +11,7 @@ export const driverLoaders: {
 } = {
   bird: async () => (await import('./bird/driver.ts')).bird,
   frr: async () => (await import('./frr/driver.ts')).frr,
+  lease: async () => (await import('./lease/driver.ts')).makeLease,
 };
 
 /** Loads and makes a driver. Rejects as its maker throws. */

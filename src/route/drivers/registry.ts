@@ -5,16 +5,18 @@
 import type { z } from 'zod';
 import { birdOptions } from './bird/options.ts';
 import { frrOptions } from './frr/options.ts';
+import { leaseOptions } from './lease/options.ts';
 
 /**
  * What a driver takes from the configuration: `route-drivers: { NAME: { KIND: options } }`. Each is
  * `required(section(…), { docs, example })` of #kit/option.ts; scalars made with `parsed` get its `write`, so that
  * `chorus config show` and the diff can show them.
  */
-export const driverOptions = { bird: birdOptions, frr: frrOptions } as const satisfies Record<
-  string,
-  z.ZodType
->;
+export const driverOptions = {
+  bird: birdOptions,
+  frr: frrOptions,
+  lease: leaseOptions,
+} as const satisfies Record<string, z.ZodType>;
 
 export type DriverKind = keyof typeof driverOptions;
 
