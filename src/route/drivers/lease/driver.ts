@@ -11,7 +11,6 @@ import { type AddressKernel, NetlinkError, openNetlink } from '#net/netlink.ts';
 import { addressFlags, forever, type KernelAddress, type KernelLink, linkFlags } from '#net/rtnetlink.ts';
 import type { Announcement } from '../../announcement.ts';
 import type { DriverReport, DriverState, DriverWorld, RouteDriver } from '../../driver.ts';
-import type { MakeDriver } from '../load.ts';
 import { hostBits, interfacesOf, type Lease, leaseKey, leasesOf, leaseWarnings } from './leases.ts';
 import type { LeaseOptions } from './options.ts';
 
@@ -23,8 +22,9 @@ const lookEvery = 1_000;
 const loopback = { index: 1, name: 'lo' } as const;
 
 /** Makes a driver for the kernel of this network namespace. */
-export const makeLease: MakeDriver<LeaseOptions> = (options, world) =>
-  new LeaseDriver(options, world, openNetlink);
+export function makeLease(options: LeaseOptions, world: DriverWorld): RouteDriver {
+  return new LeaseDriver(options, world, openNetlink);
+}
 
 /** Drivers of this process that are not closed: none takes another's for leftovers. */
 const alive = new Set<LeaseDriver>();
@@ -62,7 +62,7 @@ export class LeaseDriver implements RouteDriver {
     this.#world = world;
     this.#open = open;
     this.#since = world.now();
-    for (const addresses of Object.values(options.markers ?? {}))
+    for (const addresses of Object.values(options.markers))
       for (const address of addresses ?? []) this.#known.add(address);
     alive.add(this);
   }

@@ -19,16 +19,13 @@ export function leaseKey(lease: Pick<Lease, 'interface' | 'address' | 'bits'>): 
 
 /** The interface for a grade. */
 export function interfaceOf(grade: Grade, options: LeaseOptions): string {
-  return options.interfaces?.[grade] ?? options.interface;
+  return options.interfaces[grade] ?? options.interface;
 }
 
 /** All interfaces that these options name. */
 export function interfacesOf(options: LeaseOptions): string[] {
   return [
-    ...new Set([
-      options.interface,
-      ...Object.values(options.interfaces ?? {}).filter(name => name !== undefined),
-    ]),
+    ...new Set([options.interface, ...Object.values(options.interfaces).filter(name => name !== undefined)]),
   ];
 }
 
@@ -37,7 +34,7 @@ export function leasesOf(announcements: readonly Announcement[], options: LeaseO
   const leases = new Map<string, Lease>();
   const add = (lease: Lease) => leases.set(leaseKey(lease), lease);
   for (const { grade } of announcements) {
-    for (const address of options.markers?.[grade] ?? [])
+    for (const address of options.markers[grade] ?? [])
       add({ interface: options.interface, address, bits: hostBits(address), prefix: null });
   }
   for (const { address, prefix, grade } of announcements)
@@ -52,7 +49,7 @@ export function leaseWarnings(announcements: readonly Announcement[], options: L
     const { med, communities, largeCommunities, prepend } = attributes;
     const plain =
       (med ?? 0) === 0 && communities.length === 0 && largeCommunities.length === 0 && prepend === 0;
-    const told = options.interfaces?.[grade] !== undefined || options.markers?.[grade] !== undefined;
+    const told = options.interfaces[grade] !== undefined || options.markers[grade] !== undefined;
     if (!plain && !told)
       warnings.add(
         `a lease carries no metric and no communities, and grade ${grade} has no interface of its own: name one in \`interfaces\``,

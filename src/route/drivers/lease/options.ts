@@ -33,7 +33,7 @@ export const leaseOptions = required(
       docs: 'An address lives so long unless it is renewed, which happens every quarter of it while Chorus is well. Whole seconds.',
       default: '2s',
     }),
-    interfaces: optional(
+    interfaces: option(
       section('a mapping from grades to interfaces', {
         primary: perGrade('primary'),
         backup: perGrade('backup'),
@@ -41,8 +41,8 @@ export const leaseOptions = required(
         draining: perGrade('draining'),
       }),
       {
-        docs: 'Interfaces by grade: an address moves from one to another when it is announced better or worse, and the routing daemon sets the metric by the interface.',
-        optional: 'all grades on `interface`: the routing daemon cannot tell them apart, but by `markers`.',
+        docs: 'Interfaces by grade: an address moves from one to another when it is announced better or worse, and the routing daemon sets the metric by the interface. A grade that is not named is on `interface`.',
+        default: {},
         example: { primary: 'chorus-primary', backup: 'chorus-backup' },
       },
     ),
@@ -50,7 +50,7 @@ export const leaseOptions = required(
       docs: 'How an address moves from one interface to another. `on`: it is on both for a moment, as BIRD likes it. `off`: it leaves the one first; FRR 8 keeps the old metric otherwise.',
       default: 'off',
     }),
-    markers: optional(
+    markers: option(
       section('a mapping from grades to addresses', {
         primary: markers('primary'),
         backup: markers('backup'),
@@ -59,7 +59,7 @@ export const leaseOptions = required(
       }),
       {
         docs: 'Addresses that tell by being there which grades are announced, for routers that track a route.',
-        optional: 'no markers.',
+        default: {},
         example: { backup: ['192.0.2.251'] },
       },
     ),
