@@ -16,6 +16,8 @@ dnsperf dnsperf
 dig bind9-dnsutils
 kdig knot-dnsutils
 drill ldnsutils
+etcd etcd-server
+etcdctl etcd-client
 bird bird2
 vtysh frr
 exabgp exabgp

@@ -13,6 +13,8 @@ const packages = {
   nsupdate: 'bind9-dnsutils',
   kdig: 'knot-dnsutils',
   drill: 'ldnsutils',
+  etcd: 'etcd-server',
+  etcdctl: 'etcd-client',
   bird: 'bird2',
   birdc: 'bird2',
   vtysh: 'frr',
