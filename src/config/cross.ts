@@ -15,7 +15,9 @@ import {
   isWildcard,
   parseEndpoint,
 } from '#net/address.ts';
+import { serviceAddresses } from './cross-routes.ts';
 import { formatPath } from './issues.ts';
+import { elements, isMapping, keysOf } from './looking.ts';
 import type { Problem } from './problem.ts';
 import type { Path, Source } from './source.ts';
 
@@ -28,6 +30,7 @@ export function crossCheck(source: Source): Problem[] {
     ...listeners(source),
     ...backends(source),
     ...routes(source),
+    ...serviceAddresses(source),
     ...server(source),
   ];
 }
@@ -206,21 +209,6 @@ function listenersOf(source: Source): Found[] {
 function endpointAt(source: Source, path: Path, port: number): Endpoint | undefined {
   const value = source.valueAt(path);
   return typeof value === 'string' ? parseEndpoint(value, port) : undefined;
-}
-
-/** Paths of the elements of a list, or of the one value that stands for it. */
-function elements(source: Source, path: Path): Path[] {
-  const value = source.valueAt(path);
-  if (value === undefined || value === null) return [];
-  return Array.isArray(value) ? value.map((_, i) => [...path, i]) : [[...path, 0]];
-}
-
-function isMapping(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
-}
-
-function keysOf(value: unknown): string[] {
-  return isMapping(value) ? Object.keys(value) : [];
 }
 
 function withoutStar(domain: string): string | undefined {

@@ -18,24 +18,23 @@ export function allOptions(): OptionEntry[] {
 
 /** The facts of the option that a path of a file leads to. */
 export function schemaAt(path: Path): OptionEntry | undefined {
-  const steps = path.map(step => (typeof step === 'number' ? '[]' : String(step)));
-  return allOptions().find(
-    option =>
-      option.path.length === steps.length &&
-      option.path.every((step, i) => step === '*' || step === steps[i]),
-  );
+  return allOptions().find(option => leads(path, option.path));
 }
 
 /** Names of the options directly below a path of a file. */
 export function optionNames(path: Path): string[] {
-  const steps = path.map(step => (typeof step === 'number' ? '[]' : String(step)));
   return allOptions()
-    .filter(
-      ({ path: own }) =>
-        own.length === steps.length + 1 && steps.every((step, i) => own[i] === '*' || own[i] === step),
-    )
+    .filter(({ path: own }) => leads(path, own.slice(0, -1)))
     .map(({ path: own }) => own.at(-1) ?? '')
     .filter(name => name !== '*' && name !== '[]');
+}
+
+/** Whether a path of a file is that of an option. A list of one may stand without brackets, and then has no place in the path. */
+function leads([step, ...rest]: Path, [own, ...others]: readonly string[]): boolean {
+  if (own === undefined) return step === undefined;
+  if (own === '[]')
+    return leads(typeof step === 'number' || step === undefined ? rest : [step, ...rest], others);
+  return step !== undefined && (own === '*' || own === String(step)) && leads(rest, others);
 }
 
 function walk(schema: z.core.$ZodType, path: readonly string[]): OptionEntry[] {

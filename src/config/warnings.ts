@@ -1,6 +1,7 @@
 /** What is legal in a configuration but doubtful. */
 import { formatEndpoint, isLoopback } from '#net/address.ts';
 import type { Snapshot } from './snapshot.ts';
+import { routeWarnings } from './warnings-routes.ts';
 
 /** What is legal and may be meant, but should be known: a line each. */
 export function warningsOf(snapshot: Snapshot): string[] {
@@ -31,5 +32,6 @@ export function warningsOf(snapshot: Snapshot): string[] {
       warnings.push(`pools.${name}: no domain goes to this pool`);
     }
   }
+  warnings.push(...routeWarnings(snapshot));
   return warnings;
 }

@@ -24,7 +24,7 @@ import { address } from '#net/schema.ts';
 import { type Attributes, gracefulShutdown, hostPrefix } from './announcement.ts';
 import { budgetSection } from './budget-options.ts';
 import { blackhole, parseCommunity, parseLargeCommunity, sortedCommunities, wellKnown } from './community.ts';
-import { type DriverChoice, type DriverKind, driverOptions } from './drivers/registry.ts';
+import { type DriverChoice, driverOptions } from './drivers/registry.ts';
 import type { AddressPlan, AttributesByState, DrainPlan } from './plan.ts';
 
 /** MED and LOCAL_PREF are 32 bits wide. */
@@ -39,9 +39,7 @@ const byRole = {
 } as const;
 
 /** A driver of the configuration: one of the kinds, with its options. */
-export type DriverPlan = [DriverKind] extends [never]
-  ? { readonly name: string; readonly kind: string; readonly options: unknown }
-  : { readonly name: string } & DriverChoice;
+export type DriverPlan = { readonly name: string } & DriverChoice;
 
 const kinds: Readonly<Record<string, z.ZodType>> = driverOptions;
 
