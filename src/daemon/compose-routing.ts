@@ -11,11 +11,13 @@ import { systemDatagrams } from '#health/datagrams.ts';
 import type { Health } from '#health/health.ts';
 import { systemStreams } from '#health/streams.ts';
 import { ChorusError } from '#kit/errors.ts';
-import type { Log } from '#kit/log.ts';
+import type { Fields, Log } from '#kit/log.ts';
+import { budgetSettings } from '#route/budget-options.ts';
 import { makeDriver } from '#route/drivers/load.ts';
 import type { DriverChoice } from '#route/drivers/registry.ts';
 import type { DrainOrder, PoolView } from '#route/evidence.ts';
 import type { RoutesStatus } from '#route/report.ts';
+import type { WithdrawalBudget } from '#route/withdrawal-budget.ts';
 import { AddressClaims } from './address-claims.ts';
 import type { Prepared } from './configuration.ts';
 import type { Crew } from './crew.ts';
@@ -51,6 +53,9 @@ export type RoutingNeeds = {
   readonly isReady: () => boolean;
 };
 
+/** The withdrawal budget, and what it was made from. */
+type Agreement = { readonly key: string; readonly budget: WithdrawalBudget };
+
 /** Drivers that put the service address on an interface of this machine. */
 const bringsAddress = (kind: string) => kind === 'lease';
 
@@ -65,6 +70,7 @@ export class ServiceRoutes {
   readonly #traffic = new RecentRate();
   #loads = new Map<string, RecentRate>();
   #snapshot: Snapshot | null = null;
+  #agreement: Agreement | null = null;
   #warm = false;
   #startedAt: number;
   #interfaces: { readonly at: number; readonly addresses: ReadonlySet<string> } | null = null;
@@ -120,7 +126,11 @@ export class ServiceRoutes {
     const plan: RoutingPlan = { addresses, drivers: addresses.length === 0 ? [] : drivers, drain };
     const mine = addresses.map(({ address }) => address);
     const before = this.#snapshot?.routes.addresses.map(({ address }) => address) ?? [];
-    const made = await this.#routing.prepare(plan);
+    const agreement = await this.#agree(snapshot);
+    const made = await this.#routing.prepare(plan).catch((error: unknown) => {
+      this.#unagree(agreement);
+      throw error;
+    });
     this.#claims.apply([...before, ...mine]);
     await this.#claimed();
     return {
@@ -135,13 +145,43 @@ export class ServiceRoutes {
           })),
           snapshot.listen,
         );
-        this.#routing.apply(made, null);
+        const old = this.#agreement;
+        this.#agreement = agreement;
+        this.#routing.apply(made, agreement?.budget ?? null);
+        this.#unagree(old);
       },
       abort: () => {
         this.#claims.apply(before);
         this.#routing.discard(made);
+        this.#unagree(agreement);
       },
     };
+  }
+
+  /** The budget for a snapshot: the one there is where its settings are the same. */
+  async #agree({ routes: { budget, addresses }, identity }: Snapshot): Promise<Agreement | null> {
+    if (budget === null || addresses.length === 0) return null;
+    const settings = budgetSettings(budget, identity);
+    const key = JSON.stringify(settings);
+    if (this.#agreement?.key === key) return this.#agreement;
+    const { clock, log, random } = this.#needs;
+    // Loaded only where it is asked for: most have no etcd.
+    const { WithdrawalBudget: Budget } = await import('#route/withdrawal-budget.ts');
+    const world = {
+      now: () => clock.now(),
+      wall: () => clock.wall(),
+      wait: (ms: number, then: () => void) => clock.wait(ms, then),
+      random,
+      onNotice: (level: 'info' | 'warn' | 'error', message: string, details?: Fields) =>
+        log[level](message, details),
+      onChange: () => this.#routing.changed(),
+    };
+    return { key, budget: new Budget(settings, world) };
+  }
+
+  /** Ends one that is not in force. */
+  #unagree(agreement: Agreement | null): void {
+    if (agreement !== null && agreement !== this.#agreement) void agreement.budget.close();
   }
 
   /** The health of a backend has changed. */

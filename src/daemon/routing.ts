@@ -41,8 +41,8 @@ export type RoutingPlan = {
 
 /** What the fronts of the farm agree on. */
 export interface Agreeing {
-  /** Tells the others what became of our addresses. */
-  tell(reports: readonly AddressReport[]): void;
+  /** Tells the others what became of our addresses. `there`: whether one stands in a router; null: nothing is known of that. */
+  tell(reports: readonly AddressReport[], there?: (address: string) => boolean | null): void;
   views(): ReadonlyMap<string, BudgetView>;
   farm(): RoutesStatus['farm'];
   status(): RoutesStatus['budget'];
@@ -91,6 +91,8 @@ type Pair = {
   wanted: Announcement | null;
   decidedAt: number;
   agrees: boolean;
+  /** A route stands there, as it is wanted or not. */
+  there: boolean;
   convergence: number | null;
 };
 
@@ -180,6 +182,8 @@ export class Routing {
     this.#plan = plan;
     this.#agreeing = agreeing;
     this.#announcer.apply(plan.addresses, plan.drain, now);
+    // It has a view of each address before anything is decided: without one each front is free.
+    agreeing?.tell(this.#announcer.report(), address => this.#stands(address));
     for (const event of this.#events.splice(0)) this.#tell(event);
     const place = (name: string) => {
       const held = made.get(name);
@@ -464,7 +468,7 @@ export class Routing {
     const evidence = this.#gather(now);
     announcer.step(evidence, now);
     record?.(now, evidence);
-    this.#agreeing?.tell(announcer.report());
+    this.#agreeing?.tell(announcer.report(), address => this.#stands(address));
     // First the routes, then the log.
     this.#want(now);
     for (const event of this.#events.splice(0)) this.#tell(event);
@@ -518,7 +522,7 @@ export class Routing {
         const pair = this.#pairs.get(key);
         if (!pair) {
           const fresh = { driver, address, prefix: formatPrefix(prefix), wanted, decidedAt: now };
-          this.#pairs.set(key, { ...fresh, agrees: false, convergence: null });
+          this.#pairs.set(key, { ...fresh, agrees: false, there: false, convergence: null });
           continue;
         }
         pair.prefix = formatPrefix(prefix);
@@ -531,6 +535,12 @@ export class Routing {
       }
     }
     for (const key of this.#pairs.keys()) if (!pairs.has(key)) this.#pairs.delete(key);
+  }
+
+  /** Whether a route to it was there at the last look; null: there is no driver to tell. */
+  #stands(address: string): boolean | null {
+    const pairs = [...this.#pairs.values()].filter(pair => pair.address === address);
+    return pairs.length === 0 ? null : pairs.some(({ there }) => there);
   }
 
   /** Holds what is wanted against what is there; tells what has changed. */
@@ -546,6 +556,7 @@ export class Routing {
       const { driver, address, wanted } = pair;
       const actual = routeTo(reports.get(driver), pair.prefix);
       const agrees = agree(wanted?.attributes ?? null, actual);
+      pair.there = actual !== undefined;
       if (agrees === pair.agrees) continue;
       pair.agrees = agrees;
       if (agrees) {
