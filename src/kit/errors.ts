@@ -221,6 +221,18 @@ export const errorTable = {
     remedy: 'Install it, or name its path in the options of the driver.',
     exit: exitCodes.unavailable,
   },
+  ROUTE_CHILD: {
+    message: '{daemon} does not run: {reason}',
+    remedy:
+      'Mend what it complains of; `{daemon}` of another origin may not take the configuration. Chorus starts it again.',
+    exit: exitCodes.unavailable,
+  },
+  ROUTE_SESSION: {
+    message: '{daemon} has no session with {peer} (from {local})',
+    remedy:
+      'Look whether the neighbour listens, has our address and AS as a neighbour, and whether TCP port 179 is let through.',
+    exit: exitCodes.unavailable,
+  },
   ROUTE_AS: {
     message: '{daemon} has no `router bgp {as}`: {found}',
     remedy: 'Set `as` (and `vrf`) of the driver to those of the BGP instance in `show running-config`.',

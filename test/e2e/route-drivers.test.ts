@@ -65,6 +65,33 @@ const subjects: readonly RouteDriverUnderTest[] = [
       };
     },
   },
+  {
+    kind: 'exabgp',
+    sessions: ['outer', 'inner'],
+    expresses: everything,
+    foreign: [],
+    deadMan: { dead: 2_500, hung: 10_000 },
+    options: requires('exabgp', 'bird', 'ip', 'root'),
+    async start(router) {
+      return {
+        options: (unreachable = false) => ({
+          ...(unreachable && { program: '/nonexistent/exabgp' }),
+          neighbors: [session.outer, session.inner].map(({ router, ours, routerAs }) => ({
+            address: router,
+            as: routerAs,
+            'local-address': ours,
+          })),
+          'local-as': session.ourAs,
+          'router-id': session.outer.ours,
+          'next-hop': session.ours6,
+        }),
+        kill: () => router.kill(),
+        restart: () => router.restart(),
+        stop: async () => {},
+        log: '',
+      };
+    },
+  },
 ];
 
 for (const subject of subjects) routeDriverContract(subject);

@@ -10,6 +10,7 @@ export const driverLoaders: {
   readonly [Kind in DriverKind]: () => Promise<MakeDriver<DriverOptions<Kind>>>;
 } = {
   bird: async () => (await import('./bird/driver.ts')).bird,
+  exabgp: async () => (await import('./exabgp/driver.ts')).exabgp,
   frr: async () => (await import('./frr/driver.ts')).frr,
   lease: async () => (await import('./lease/driver.ts')).makeLease,
 };

@@ -4,6 +4,7 @@
  */
 import type { z } from 'zod';
 import { birdOptions } from './bird/options.ts';
+import { exabgpOptions } from './exabgp/options.ts';
 import { frrOptions } from './frr/options.ts';
 import { leaseOptions } from './lease/options.ts';
 
@@ -14,6 +15,7 @@ import { leaseOptions } from './lease/options.ts';
  */
 export const driverOptions = {
   bird: birdOptions,
+  exabgp: exabgpOptions,
   frr: frrOptions,
   lease: leaseOptions,
 } as const satisfies Record<string, z.ZodType>;
