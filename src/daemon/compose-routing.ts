@@ -232,9 +232,9 @@ export class ServiceRoutes {
     const listens = (this.#snapshot?.listen.length ?? 0) > 0;
     const members = new Map<string, PoolView['members'][number][]>();
     const asked = new Map<string, number>();
-    for (const { pool, backend, slot, family, state, weight } of health.members()) {
+    for (const { pool, backend, slot, family, state, weight, strained } of health.members()) {
       const list = members.get(pool);
-      const view = { name: backend, family, state, weight };
+      const view = { name: backend, family, state, weight, strained };
       if (list) list.push(view);
       else members.set(pool, [view]);
       asked.set(pool, (asked.get(pool) ?? 0) + this.#live.queries(slot));

@@ -321,13 +321,14 @@ export class Health {
 
   /** The same in short, for those who ask many times a second. */
   members(): MemberHealth[] {
-    return Array.from(this.#known.values(), ({ target, judge }) => ({
+    return Array.from(this.#known.values(), ({ target, judge, tracks }) => ({
       pool: target.pool,
       backend: target.name,
       slot: target.slot,
       family: familyOfAddress(target.address),
       state: judge.state,
       weight: target.weight ?? 1,
+      strained: strainOf(tracks),
     }));
   }
 
