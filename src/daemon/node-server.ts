@@ -1,6 +1,6 @@
 /** The nameserver of this machine that Chorus supervises: its supervisor, joined to health, the system and the log. */
-import { mkdirSync, readFileSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { chownSync, mkdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import type { Snapshot } from '#config/snapshot.ts';
 import type { Clock } from '#health/clock.ts';
 import { systemDatagrams } from '#health/datagrams.ts';
@@ -49,6 +49,7 @@ export class NodeServer {
       command: options.command ?? commandOf(options.kind, options.config),
       environment: options.environment,
       account: resolveAccount(options.user, undefined),
+      folder: join(snapshot.routes.state, 'server'),
       pidFile: join(snapshot.routes.state, 'server.pid'),
     };
     const name = options.kind;
@@ -103,18 +104,25 @@ export class NodeServer {
           server: this.#options.kind,
           pid: left,
         });
-      try {
-        mkdirSync(dirname(pidFile), { recursive: true, mode: 0o750 });
-      } catch {
-        // Whoever needs the folder says so; here it is a second safety.
-      }
     }
+    this.#makeFolder();
     this.#supervisor.start();
     const again = () => {
       this.#unwait = clock.wait(lookEvery, again);
       this.look();
     };
     again();
+  }
+
+  /** Makes the folder where the server may write, and gives it to its user. */
+  #makeFolder(): void {
+    const { folder, account } = this.#plan;
+    try {
+      mkdirSync(folder, { recursive: true, mode: 0o755 });
+      if (account && process.geteuid?.() === 0) chownSync(folder, account.uid, account.gid);
+    } catch (error) {
+      this.#world.log.warn('the folder of the server cannot be made', { folder, reason: reasonOf(error) });
+    }
   }
 
   /** Looks at what health knows of it. */

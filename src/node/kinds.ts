@@ -12,8 +12,6 @@ type Kind = {
   readonly command: (config: string) => readonly string[];
 };
 
-const parentOf = (path: string) => path.replace(/\/[^/]*$/, '') || '/';
-
 /** How each is started. All stay in the foreground, write no pid file and leave the choice of the user to us. */
 export const kinds: Readonly<Record<Exclude<ServerKind, 'other'>, Kind>> = {
   bind: {
@@ -41,7 +39,7 @@ export const kinds: Readonly<Record<Exclude<ServerKind, 'other'>, Kind>> = {
   knot: {
     title: 'Knot Resolver',
     config: '/etc/knot-resolver/kresd.conf',
-    command: config => ['kresd', '-n', '-c', config, parentOf(config)],
+    command: config => ['kresd', '-n', '-c', config, '/var/lib/knot-resolver'],
   },
 };
 

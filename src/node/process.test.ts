@@ -17,6 +17,7 @@ const plan = (command: string[], more: Partial<LaunchPlan> = {}): LaunchPlan => 
   command,
   environment: {},
   account: null,
+  folder,
   pidFile,
   ...more,
 });

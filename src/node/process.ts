@@ -19,6 +19,8 @@ export type LaunchPlan = {
   readonly environment: Readonly<Record<string, string>>;
   /** The user it becomes; null: it stays ours. */
   readonly account: { readonly user: string; readonly uid: number; readonly gid: number } | null;
+  /** Where it may write. */
+  readonly folder: string;
   /** Where its pid is kept; null: nowhere. */
   readonly pidFile: string | null;
 };
