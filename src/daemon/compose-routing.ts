@@ -2,7 +2,6 @@
  * Puts the control loop of the service addresses together with the rest of the daemon. Loaded only where the configuration
  * has service addresses.
  */
-import { networkInterfaces } from 'node:os';
 import type { Board } from '#balance/board.ts';
 import type { Snapshot } from '#config/snapshot.ts';
 import { frontCounters } from '#front/counters.ts';
@@ -23,16 +22,14 @@ import type { Prepared } from './configuration.ts';
 import type { Crew } from './crew.ts';
 import { DrainFolder, plainText } from './drain-store.ts';
 import { BoardReader } from './evidence.ts';
-import { OwnListeners } from './own-listeners.ts';
+import { type CheckedAddress, OwnListeners } from './own-listeners.ts';
 import { RecentRate } from './recent-rate.ts';
 import { RouteRecord } from './route-record.ts';
-import { Routing, type RoutingPlan } from './routing.ts';
+import { type DriverSpec, Routing, type RoutingPlan } from './routing.ts';
 import { frontRow } from './rows.ts';
 
 /** Backends that give no first answer for so long (ms) are not waited for. */
 const warmMost = 10_000;
-/** How long a look at the interfaces of the machine counts, ms. */
-const interfacesFor = 500;
 /** How long a claim is waited for when a configuration is put in force, ms. */
 const claimPatience = 1000;
 
@@ -56,8 +53,15 @@ export type RoutingNeeds = {
 /** The withdrawal budget, and what it was made from. */
 type Agreement = { readonly key: string; readonly budget: WithdrawalBudget };
 
-/** Drivers that put the service address on an interface of this machine. */
-const bringsAddress = (kind: string) => kind === 'lease';
+/** Whether the machine has an address only because one of these drivers puts it there. */
+function broughtBy(drivers: readonly DriverSpec[]): CheckedAddress['brought'] {
+  const lease = drivers.find(({ kind }) => kind === 'lease');
+  if (!lease) return 'no';
+  const { options } = lease;
+  const off =
+    typeof options === 'object' && options !== null && 'permanent' in options && options.permanent === 'off';
+  return off ? 'leased' : 'kept';
+}
 
 export class ServiceRoutes {
   readonly #needs: RoutingNeeds;
@@ -73,7 +77,6 @@ export class ServiceRoutes {
   #agreement: Agreement | null = null;
   #warm = false;
   #startedAt: number;
-  #interfaces: { readonly at: number; readonly addresses: ReadonlySet<string> } | null = null;
 
   constructor(needs: RoutingNeeds) {
     const { clock, log, random, board, counters, workers, identity, state } = needs;
@@ -93,7 +96,7 @@ export class ServiceRoutes {
       // Node's sockets: each question from a port of its own.
       datagrams: systemDatagrams,
       streams: systemStreams,
-      isLocal: address => this.#isLocal(address),
+      isAnnounced: address => this.#routing.isAnnounced(address),
       onChange: () => this.#routing.changed(),
     });
     this.#routing = new Routing({
@@ -137,11 +140,10 @@ export class ServiceRoutes {
       commit: () => {
         this.#snapshot = snapshot;
         this.#claims.apply(mine);
-        const kinds = new Map(drivers.map(({ name, kind }) => [name, kind]));
         this.#own.apply(
           addresses.map(({ address, via }) => ({
             address,
-            brought: via.some(name => bringsAddress(kinds.get(name) ?? '')),
+            brought: broughtBy(drivers.filter(({ name }) => via.includes(name))),
           })),
           snapshot.listen,
         );
@@ -277,15 +279,6 @@ export class ServiceRoutes {
   #unwell(): string | null {
     const silent = this.#needs.crew.view().find(({ lives }) => !lives);
     return silent ? `worker ${silent.worker} (${silent.kind}) does not answer` : null;
-  }
-
-  #isLocal(address: string): boolean {
-    const now = this.#needs.clock.now();
-    if (!this.#interfaces || now - this.#interfaces.at > interfacesFor) {
-      const all = Object.values(networkInterfaces()).flatMap(list => list ?? []);
-      this.#interfaces = { at: now, addresses: new Set(all.map(({ address: own }) => own)) };
-    }
-    return this.#interfaces.addresses.has(address);
   }
 
   /** Waits until it is known whether another process has one of our addresses. */

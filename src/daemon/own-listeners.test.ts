@@ -38,7 +38,7 @@ function scene(mute: (way: 'udp' | 'tcp', address: string, asked: number) => boo
     },
     datagrams: way('udp'),
     streams: way('tcp'),
-    isLocal: address => here.has(address),
+    isAnnounced: address => here.has(address),
     onChange: () => {
       changes++;
     },
@@ -57,8 +57,8 @@ test('listeners that answer are good, REFUSED or not; addresses without a listen
   const { clock, own, view, counts } = scene();
   own.apply(
     [
-      { address: '192.0.2.53', brought: false },
-      { address: '192.0.2.54', brought: false },
+      { address: '192.0.2.53', brought: 'no' },
+      { address: '192.0.2.54', brought: 'no' },
     ],
     listen,
   );
@@ -75,7 +75,7 @@ test('listeners that answer are good, REFUSED or not; addresses without a listen
 test('a listener that falls silent is bad within two seconds, and good again when it answers', () => {
   let dead = false;
   const { clock, own, view, changes } = scene(() => dead);
-  own.apply([{ address: '2001:db8::53', brought: false }], listen);
+  own.apply([{ address: '2001:db8::53', brought: 'no' }], listen);
   clock.advance(5000);
   dead = true;
   const before = changes();
@@ -95,8 +95,8 @@ test('families and transports are judged apart', () => {
   const { clock, own, view } = scene((way, address) => way === 'tcp' && address.includes(':'));
   own.apply(
     [
-      { address: '192.0.2.53', brought: false },
-      { address: '2001:db8::53', brought: false },
+      { address: '192.0.2.53', brought: 'no' },
+      { address: '2001:db8::53', brought: 'no' },
     ],
     listen,
   );
@@ -107,7 +107,7 @@ test('families and transports are judged apart', () => {
 
 test('one of four workers that hangs is found', () => {
   const { clock, own, view } = scene((way, _, asked) => way === 'udp' && asked % 4 === 3);
-  own.apply([{ address: '192.0.2.53', brought: false }], listen);
+  own.apply([{ address: '192.0.2.53', brought: 'no' }], listen);
   let bad = false;
   for (let ms = 0; ms < 6000 && !bad; ms += 100) {
     clock.advance(100);
@@ -116,28 +116,47 @@ test('one of four workers that hangs is found', () => {
   assert.ok(bad);
 });
 
-test('an address that a driver brings is judged from when it is there', () => {
-  const there = { yes: false };
-  const { clock, own, view, here } = scene(() => !there.yes);
+for (const brought of ['kept', 'leased'] as const) {
+  test(`an address that a driver brings (${brought}) is judged from when it is there`, () => {
+    let answers = false;
+    const { clock, own, view, here } = scene(() => !answers);
+    here.clear();
+    own.apply([{ address: '192.0.2.53', brought }], listen);
+    clock.advance(5000);
+    assert.equal(view('192.0.2.53'), undefined);
+    answers = true;
+    here.add('192.0.2.53');
+    assert.equal(view('192.0.2.53')?.udp, 'unknown');
+    clock.advance(3000);
+    assert.equal(view('192.0.2.53')?.udp, 'good');
+    answers = false;
+    clock.advance(3000);
+    assert.equal(view('192.0.2.53')?.udp, 'bad');
+    // Withdrawn: one that is kept is still there, and still bad.
+    here.clear();
+    assert.equal(view('192.0.2.53')?.udp, brought === 'kept' ? 'bad' : undefined);
+  });
+}
+
+test('a listener that is dead from the start is found when the address is announced', () => {
+  const { clock, own, view, here } = scene(() => true);
   here.clear();
-  own.apply([{ address: '192.0.2.53', brought: true }], listen);
+  own.apply([{ address: '192.0.2.53', brought: 'kept' }], listen);
   clock.advance(5000);
-  assert.equal(view('192.0.2.53'), undefined);
-  there.yes = true;
   here.add('192.0.2.53');
   assert.equal(view('192.0.2.53')?.udp, 'unknown');
-  clock.advance(3000);
-  assert.equal(view('192.0.2.53')?.udp, 'good');
+  clock.advance(2000);
+  assert.equal(view('192.0.2.53')?.udp, 'bad');
 });
 
 test('a reload keeps what is known of addresses that stay', () => {
   const { clock, own, view } = scene();
-  own.apply([{ address: '192.0.2.53', brought: false }], listen);
+  own.apply([{ address: '192.0.2.53', brought: 'no' }], listen);
   clock.advance(2000);
   own.apply(
     [
-      { address: '192.0.2.53', brought: false },
-      { address: '2001:db8::53', brought: false },
+      { address: '192.0.2.53', brought: 'no' },
+      { address: '2001:db8::53', brought: 'no' },
     ],
     listen,
   );

@@ -42,14 +42,17 @@ export type OwnListenersOptions = {
   /** Must take a new port for each exchange. */
   readonly datagrams: Exchanger;
   readonly streams: Exchanger;
-  /** Whether an interface has the address. Asked only of addresses that a driver brings. */
-  readonly isLocal: (address: string) => boolean;
+  /** Whether a driver has the address announced now. Asked only of addresses that a driver brings. */
+  readonly isAnnounced: (address: string) => boolean;
   /** A verdict has changed. */
   readonly onChange: () => void;
 };
 
-/** A service address that is checked. `brought`: a driver puts the address on an interface, so it may be absent. */
-export type CheckedAddress = { readonly address: string; readonly brought: boolean };
+/**
+ * A service address that is checked. `brought`: whether the machine has it only because a driver puts it there: `no`; `kept`,
+ * from when it was announced first; `leased`, only while it is announced.
+ */
+export type CheckedAddress = { readonly address: string; readonly brought: 'no' | 'kept' | 'leased' };
 
 type Check = { readonly endpoint: Endpoint; readonly transport: Transport; job: ProbeJob; judge: Judge };
 type Checked = CheckedAddress & { readonly checks: readonly Check[]; there: boolean };
@@ -82,6 +85,7 @@ export class OwnListeners {
         const check = this.#byJob.get(job);
         if (!check || outcome.void) return;
         const { good, detail, latency } = outcome;
+        if (good) this.#found(check);
         const family = familyOfAddress(check.endpoint.address);
         const changed = check.judge.take({ family, good, detail, latency, at: clock.now() });
         if (changed) options.onChange();
@@ -116,7 +120,7 @@ export class OwnListeners {
   views(): ListenerView[] {
     return [...this.#checked.values()].flatMap((checked): ListenerView[] => {
       const { address, brought, checks } = checked;
-      if (brought && !this.#isThere(checked)) return [];
+      if (brought !== 'no' && !this.#isThere(checked)) return [];
       const bad = checks.filter(({ judge }) => judge.state === 'down');
       const detail = bad.map(
         ({ transport, endpoint, judge }) =>
@@ -130,13 +134,24 @@ export class OwnListeners {
 
   /** Whether a driver has brought the address; what was seen before that does not count against the listener. */
   #isThere(checked: Checked): boolean {
-    const there = this.#options.isLocal(checked.address);
+    const announced = this.#options.isAnnounced(checked.address);
+    const there = announced || (checked.brought === 'kept' && checked.there);
     if (there && !checked.there) {
       const { clock } = this.#options;
       for (const check of checked.checks) check.judge = new Judge(judging(check.transport), clock.now());
     }
     checked.there = there;
     return there;
+  }
+
+  /** Our listener has answered: the address is on this machine. */
+  #found(check: Check): void {
+    const checked = this.#checked.get(check.endpoint.address);
+    if (checked?.brought === 'kept' && !checked.there) {
+      const { clock } = this.#options;
+      for (const each of checked.checks) each.judge = new Judge(judging(each.transport), clock.now());
+      checked.there = true;
+    }
   }
 
   /** Ends all checks. */

@@ -264,6 +264,11 @@ export class Routing {
     return reports.every(({ drain }) => drain === 'safe') && this.#remaining().length === 0;
   }
 
+  /** Whether the address is announced through a driver now, as read back. */
+  isAnnounced(address: string): boolean {
+    return this.#stands(address) === true;
+  }
+
   /** Leaves: the short drain, withdraw, settle; then ends all drivers. Never throws. */
   async leave(): Promise<void> {
     if (this.#ended) return;
