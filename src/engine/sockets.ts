@@ -59,8 +59,11 @@ export function openListener(libc: Libc, at: SocketAddress, receiveBuffer: numbe
   setOption(libc, fd, c.SOL_SOCKET, c.SO_REUSEPORT, 1);
   if (six) setOption(libc, fd, c.IPPROTO_IPV6, c.IPV6_V6ONLY, 1);
   if (isWildcard(at.address)) {
-    if (six) setOption(libc, fd, c.IPPROTO_IPV6, c.IPV6_RECVPKTINFO, 1);
-    else setOption(libc, fd, c.IPPROTO_IP, c.IP_PKTINFO, 1);
+    if (six) {
+      setOption(libc, fd, c.IPPROTO_IPV6, c.IPV6_RECVPKTINFO, 1);
+      // It answers from an address that this machine has by a local route alone: a service address after its withdrawal.
+      setOption(libc, fd, c.IPPROTO_IPV6, c.IPV6_FREEBIND, 1);
+    } else setOption(libc, fd, c.IPPROTO_IP, c.IP_PKTINFO, 1);
   }
   const length = writeSockaddr(scratch, 64, at.address, at.port);
   if (libc.bind(fd, libc.addressOf(scratch) + 64, length) < 0) {

@@ -45,6 +45,7 @@ export const constants = {
   IPV6_V6ONLY: 26,
   IPV6_RECVPKTINFO: 49,
   IPV6_PKTINFO: 50,
+  IPV6_FREEBIND: 78,
   MSG_DONTWAIT: 0x40,
   MSG_TRUNC: 0x20,
   EPOLLIN: 1,
