@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { bgp } from './bgp.ts';
 import { codec } from './codec.ts';
+import { etcd } from './etcd.ts';
 import { corpusOf, fuzzTarget, type Target } from './harness.ts';
 import { keepalived } from './keepalived.ts';
 import { netlink } from './netlink.ts';
@@ -12,7 +13,7 @@ import { scan } from './scan.ts';
 import { stream } from './stream.ts';
 import { zone } from './zone.ts';
 
-for (const target of [bgp, codec, keepalived, netlink, scan, stream, zone]) {
+for (const target of [bgp, codec, etcd, keepalived, netlink, scan, stream, zone]) {
   for (const [file, input] of corpusOf(target.name)) {
     test(`${target.name} stands ${file}`, () => void target.judge(input));
   }

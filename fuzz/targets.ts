@@ -2,6 +2,7 @@
 
 import * as bgp from './bgp.ts';
 import * as codec from './codec.ts';
+import * as etcd from './etcd.ts';
 import { front, frontLoop } from './front.ts';
 import type { FuzzOptions, FuzzResult } from './harness.ts';
 import * as keepalived from './keepalived.ts';
@@ -16,6 +17,7 @@ export const targets: Readonly<
 > = {
   bgp,
   codec,
+  etcd,
   front,
   'front-loop': frontLoop,
   keepalived,
