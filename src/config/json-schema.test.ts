@@ -49,7 +49,7 @@ describe('every option', () => {
   for (const { path, docs, default: standing, optional, example, section } of allOptions()) {
     test(path.join('.'), () => {
       assert.match(docs, /^[A-Z`].*[.]$/, 'documented in sentences');
-      assert.match(path.at(-1) ?? '', /^[a-z]+(-[a-z]+)*$/);
+      assert.match(path.at(-1) ?? '', /^[a-z][a-z0-9]*(-[a-z][a-z0-9]*)*$/);
       assert.ok(standing === undefined || optional === undefined, 'a default or none');
       assert.ok(standing !== undefined || example !== undefined, 'an example where there is no default');
       const kind = path[0] === 'route-drivers' && path.length === 3;

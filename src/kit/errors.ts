@@ -414,6 +414,68 @@ export const errorTable = {
     remedy: 'Look at `ip address show dev {interface}`; Chorus goes on trying.',
     exit: exitCodes.osError,
   },
+  BGP_UNREACHABLE: {
+    message: 'cannot reach the BGP peer {peer}: {reason}',
+    remedy:
+      'Check the address and the way there (`ip route get ADDRESS`), a packet filter on TCP port 179, `password-file` and `ttl-security` on both sides. Chorus goes on trying.',
+    exit: exitCodes.unavailable,
+  },
+  BGP_REFUSED: {
+    message: 'the BGP peer {peer} refuses the connection: nothing listens there',
+    remedy:
+      'Start the routing daemon; let it listen at this address and port. Chorus goes on trying several times a second.',
+    exit: exitCodes.unavailable,
+  },
+  BGP_WRONG_AS: {
+    message: 'the BGP peer {peer} is another one: {reason}',
+    remedy: 'Compare `peer-as` with the AS of the router, and its `remote-as` with our `local-as`.',
+    exit: exitCodes.config,
+  },
+  BGP_ROUTER_ID: {
+    message: 'the BGP peer {peer} has a router id that cannot be: {reason}',
+    remedy:
+      'Give each speaker a router id of its own: `router-id` here, `router id` or `bgp router-id` there.',
+    exit: exitCodes.config,
+  },
+  BGP_HOLD_TIME: {
+    message: 'the BGP peer {peer} asks for a hold time that is not accepted: {reason}',
+    remedy: 'Set 3 s or more there; a session without timers needs `hold-time: off` here as well.',
+    exit: exitCodes.config,
+  },
+  BGP_NO_FAMILY: {
+    message: 'the BGP peer {peer} has no address family in common with us: {reason}',
+    remedy:
+      'Activate the family of the service addresses for this neighbour on the router, or name its own in `families`.',
+    exit: exitCodes.config,
+  },
+  BGP_STALE_ROUTES: {
+    message: 'no session with the BGP peer {peer}: {reason}',
+    remedy:
+      'Turn graceful restart off on the router (FRR: `bgp graceful-restart-disable`; BIRD: `graceful restart off`), or set `stale-routes: warn`.',
+    exit: exitCodes.config,
+  },
+  BGP_TOLD: {
+    message: 'the BGP peer {peer} ended the session: {reason}',
+    remedy: 'The log of the routing daemon says more. Chorus goes on trying.',
+    exit: exitCodes.unavailable,
+  },
+  BGP_ENDED: {
+    message: 'the session with the BGP peer {peer} ended: {reason}',
+    remedy:
+      'Chorus goes on trying. If it happens again, compare both logs; a silent peer has lost packets or processor time.',
+    exit: exitCodes.unavailable,
+  },
+  BGP_SOCKET: {
+    message: 'cannot set up the connection to the BGP peer {peer}: {reason}',
+    remedy:
+      '`ttl-security` and `password-file` need 64-bit Linux, and a kernel with TCP MD5 signatures for the latter; `local-address` must be one of this machine.',
+    exit: exitCodes.osError,
+  },
+  BGP_PASSWORD: {
+    message: 'cannot use the password file {file}: {reason}',
+    remedy: 'It holds one line of 1 to 80 octets and is readable for the user that Chorus runs as.',
+    exit: exitCodes.config,
+  },
   USAGE: {
     message: '{reason}',
     remedy: '`chorus --help` and `chorus COMMAND --help` show what is understood.',

@@ -7,7 +7,7 @@ import {
 import { Bird } from '#test/support/bird.ts';
 import { Frr } from '#test/support/frr.ts';
 import { requires } from '#test/support/requires.ts';
-import { session } from '#test/support/router.ts';
+import { type SessionName, session } from '#test/support/router.ts';
 
 const everything: Expresses = {
   med: true,
@@ -18,7 +18,42 @@ const everything: Expresses = {
 };
 const foreign = ['198.51.100.0/24', '2001:db8:99::/48'];
 
+/** The built-in speaker in a session with another AS, and in one within ours, where `prepend` has no meaning. */
+function speaker(name: SessionName): RouteDriverUnderTest {
+  const { router, ours, routerAs } = session[name];
+  return {
+    kind: 'bgp',
+    variant: name === 'outer' ? 'eBGP' : 'iBGP',
+    sessions: [name],
+    expresses: { ...everything, prepend: name === 'outer' },
+    foreign: [],
+    // The router sees the end of a dead process at once, and waits out the hold time of 3 s for one that hangs.
+    deadMan: { dead: 2_000, hung: 9_000 },
+    options: requires('bird', 'birdc', 'ip', 'root'),
+    async start(peer) {
+      return {
+        options: (unreachable = false) => ({
+          peer: unreachable ? `${router}:1` : router,
+          'peer-as': routerAs,
+          'local-as': session.ourAs,
+          'router-id': ours,
+          'local-address': ours,
+          'next-hop-ipv6': session.ours6,
+        }),
+        kill: () => peer.kill(),
+        restart: () => peer.restart(),
+        stop: async () => {},
+        get log() {
+          return peer.program.log;
+        },
+      };
+    },
+  };
+}
+
 const subjects: readonly RouteDriverUnderTest[] = [
+  speaker('outer'),
+  speaker('inner'),
   {
     kind: 'frr',
     sessions: ['outer', 'inner'],

@@ -9,6 +9,7 @@ export type MakeDriver<Options> = (options: Options, world: DriverWorld) => Rout
 export const driverLoaders: {
   readonly [Kind in DriverKind]: () => Promise<MakeDriver<DriverOptions<Kind>>>;
 } = {
+  bgp: async () => (await import('./bgp/driver.ts')).makeBgpDriver,
   bird: async () => (await import('./bird/driver.ts')).bird,
   exabgp: async () => (await import('./exabgp/driver.ts')).exabgp,
   frr: async () => (await import('./frr/driver.ts')).frr,

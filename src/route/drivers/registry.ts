@@ -3,6 +3,7 @@
  * with every configuration), `driver.ts` makes it (loaded by the daemon alone), and a line here and in load.ts.
  */
 import type { z } from 'zod';
+import { bgpOptions } from './bgp/options.ts';
 import { birdOptions } from './bird/options.ts';
 import { exabgpOptions } from './exabgp/options.ts';
 import { frrOptions } from './frr/options.ts';
@@ -14,6 +15,7 @@ import { leaseOptions } from './lease/options.ts';
  * `chorus config show` and the diff can show them.
  */
 export const driverOptions = {
+  bgp: bgpOptions,
   bird: birdOptions,
   exabgp: exabgpOptions,
   frr: frrOptions,
