@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { bgp } from './bgp.ts';
+import { bgpSession } from './bgp-session.ts';
 import { codec } from './codec.ts';
 import { etcd } from './etcd.ts';
 import { corpusOf, fuzzTarget, type Target } from './harness.ts';
@@ -13,7 +14,7 @@ import { scan } from './scan.ts';
 import { stream } from './stream.ts';
 import { zone } from './zone.ts';
 
-for (const target of [bgp, codec, etcd, keepalived, netlink, scan, stream, zone]) {
+for (const target of [bgp, bgpSession, codec, etcd, keepalived, netlink, scan, stream, zone]) {
   for (const [file, input] of corpusOf(target.name)) {
     test(`${target.name} stands ${file}`, () => void target.judge(input));
   }

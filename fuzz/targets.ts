@@ -1,6 +1,7 @@
 /** All fuzz targets. A new one adds its line: `fuzz` is given options and gives a result. */
 
 import * as bgp from './bgp.ts';
+import * as bgpSession from './bgp-session.ts';
 import * as codec from './codec.ts';
 import * as etcd from './etcd.ts';
 import { front, frontLoop } from './front.ts';
@@ -16,6 +17,7 @@ export const targets: Readonly<
   Record<string, { fuzz(options: FuzzOptions): FuzzResult | Promise<FuzzResult> }>
 > = {
   bgp,
+  'bgp-session': bgpSession,
   codec,
   etcd,
   front,
