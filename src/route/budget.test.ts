@@ -117,7 +117,7 @@ describe('the withdrawal budget', () => {
     farm.run(300_000);
     farm.fronts[2]!.kill();
     farm.run(10_000);
-    const again = farm.add('fr3', 'initial');
+    const again = farm.add('fr3', 'unknown');
     again.health('down');
     farm.run(10_000);
     assert.equal(again.view.verdict, 'everybody');
@@ -133,7 +133,7 @@ describe('the withdrawal budget', () => {
     assert.equal(farm.fronts[0]!.state, 'down', 'its lease has not ended');
     farm.run(3000);
     assert.equal(farm.fronts[0]!.state, 'degraded');
-    farm.add('fr2', 'initial');
+    farm.add('fr2');
     farm.run(5000);
     assert.equal(states(farm), 'degraded up up');
     farm.run(15_000);
@@ -178,7 +178,7 @@ describe('the withdrawal budget', () => {
     farm.run(10);
     farm.fronts[0]!.health('down');
     farm.run(3000);
-    assert.equal(states(farm), 'up up');
+    assert.equal(states(farm), 'degraded up');
     farm.run(5000);
     assert.equal(states(farm), 'down up');
     assert.match(farm.fronts[0]!.view.detail, /rule is withdraw/);
@@ -261,10 +261,19 @@ describe('the withdrawal budget', () => {
 
   test('a store that was made anew is read anew', () => {
     const farm = settled(2);
+    farm.store.wipe();
+    farm.run(20_000);
+    assert.equal(farm.store.rows.size, 2);
+    farm.fronts[0]!.health('down');
+    farm.run(1000);
+    assert.equal(states(farm), 'down up');
+  });
+
+  test('a watch that tells of another store is not believed for ever', () => {
+    const farm = settled(2);
     farm.store.rows.clear();
     farm.store.revision = 1;
     farm.run(20_000);
-    assert.equal(farm.store.rows.size, 2);
     farm.fronts[0]!.health('down');
     farm.run(1000);
     assert.equal(states(farm), 'down up');
@@ -410,7 +419,7 @@ describe('farms at random', () => {
           if (what === 'kill') {
             if (front.alive) {
               front.kill();
-              farm.add(front.name, 'initial');
+              farm.add(front.name);
             }
           } else if (what === 'cut' || what === 'heal') farm.cut(front, what === 'cut');
           else if (what === 'etcd off' || what === 'etcd on') farm.etcd(what === 'etcd on');

@@ -622,6 +622,8 @@ export class BudgetMachine {
       if (own.conflicts > freeTries) {
         own.line.at = now + 2 ** Math.min(6, own.conflicts - freeTries) + this.#world.random(10);
         this.#list.at = Math.min(this.#list.at, own.line.at);
+        // The store goes on contradicting what is known: it is right.
+        this.#rows.delete(address);
       }
       this.#replace(addressPrefix(this.#rules.farm, address), reply.revision, reply.rows);
       return;

@@ -1,9 +1,11 @@
 /**
- * Farms that share a withdrawal budget, in virtual time: the real machine of each front, an announcer that obeys it, and one
+ * Farms that share a withdrawal budget, in virtual time: the real machine and the real announcer of each front, and one
  * etcd with revisions, leases and watches, behind a network that delays, reorders, loses and cuts.
  */
 
 import { ChorusError } from '#kit/errors.ts';
+import { type Attributes, hostPrefix } from '#route/announcement.ts';
+import { Announcer } from '#route/announcer.ts';
 import {
   type Asked,
   BudgetMachine,
@@ -13,8 +15,9 @@ import {
   type StoreReply,
 } from '#route/budget.ts';
 import type { Change, Row, Txn, WatchMessage } from '#route/etcd-messages.ts';
-import type { BudgetView } from '#route/evidence.ts';
-import type { AddressState } from '#route/report.ts';
+import type { BudgetView, Evidence } from '#route/evidence.ts';
+import type { AddressPlan, DrainPlan } from '#route/plan.ts';
+import type { AddressReport, AddressState } from '#route/report.ts';
 
 export const address = '192.0.2.53';
 
@@ -42,6 +45,13 @@ export class Store {
   readonly #log: Change[] = [];
   #ids = 0;
 
+  /** Made anew, as when its disk was emptied; leases too. */
+  wipe(): void {
+    this.rows.clear();
+    this.#leases.clear();
+    this.#log.length = 0;
+    this.revision = 1;
+  }
   /** What ended by `now`. */
   expire(now: number): void {
     for (const [lease, { ends }] of this.#leases) if (ends <= now) this.revoke(lease);
@@ -104,44 +114,80 @@ export type Chances = {
   readonly late?: number;
 };
 
-/** One front. */
+const attributes: Attributes = {
+  med: 0,
+  localPreference: null,
+  communities: [],
+  largeCommunities: [],
+  prepend: 0,
+};
+
+const plan: AddressPlan = {
+  address,
+  prefix: hostPrefix(address),
+  via: ['core1'],
+  pools: ['default'],
+  family: 'any',
+  least: 1,
+  degradedBelow: 0.5,
+  capacity: null,
+  rise: 300,
+  fall: 0,
+  hold: { first: 1000, most: 4000, forget: 5000 },
+  whenDown: 'withdraw',
+  role: 'primary',
+  attributes: {
+    up: attributes,
+    degraded: { ...attributes, med: 1000 },
+    draining: { ...attributes, med: 9999 },
+  },
+};
+const drainPlan: DrainPlan = { wait: 300, quiet: 0, settle: 200, stop: { wait: 0, settle: 0 } };
+
+/** One front: the budget's machine and the announcer, turned as the daemon turns them. */
 export class SimFront {
   readonly name: string;
-  machine: BudgetMachine;
-  state: AddressState = 'up';
-  found: 'well' | 'down' | 'unknown' = 'well';
-  foundSince = 0;
-  asksToo = true;
+  readonly machine: BudgetMachine;
+  found: 'well' | 'down' | 'unknown';
   cut = false;
   alive = true;
   drained = false;
   readonly notices: Notice[] = [];
   readonly history: { readonly at: number; readonly state: AddressState; readonly verdict: string }[] = [];
-  /** Told before each withdrawal on evidence. */
+  /** Told of each withdrawal on evidence, when it is done. */
   onWithdraw: (detail: string) => void = () => {};
   readonly #farm: SimFarm;
+  readonly #announcer = new Announcer();
+  #drainedAt = 0;
   #watch = 0;
   #watchFrom = 0;
   #timer = 0;
   #life = 0;
-  #risingUntil = 0;
+  #lastTold = 0;
 
-  constructor(farm: SimFarm, name: string, rules: BudgetRules, instance: string, began: AddressState) {
+  constructor(farm: SimFarm, name: string, rules: BudgetRules, instance: string, found: 'well' | 'unknown') {
     this.#farm = farm;
     this.name = name;
-    this.state = began;
+    this.found = found;
     this.machine = new BudgetMachine(rules, {
       now: () => farm.now,
       wall: () => 1_700_000_000_000 + farm.now,
       random: farm.random,
       instance,
     });
-    this.foundSince = farm.now;
+    this.#announcer.apply([plan], drainPlan, farm.now);
+    this.#tell();
     this.turn();
   }
 
+  get report(): AddressReport {
+    return this.#announcer.report()[0]!;
+  }
+  get state(): AddressState {
+    return this.report.state;
+  }
   get announced(): boolean {
-    return this.alive && (this.state === 'up' || this.state === 'degraded');
+    return this.alive && this.report.wanted !== null;
   }
   get view(): BudgetView {
     return this.machine.view().get(address)!;
@@ -151,12 +197,12 @@ export class SimFront {
   }
 
   health(found: 'well' | 'down' | 'unknown'): void {
-    if (found !== this.found) this.foundSince = this.#farm.now;
     this.found = found;
     this.turn();
   }
   drain(on: boolean): void {
     this.drained = on;
+    this.#drainedAt = this.#farm.now;
     this.turn();
   }
   /** As kill -9. */
@@ -171,54 +217,59 @@ export class SimFront {
     this.#farm.tellWatches();
   }
 
-  /** The announcer and the machine, until neither has anything new to say. */
+  /** Until neither has anything new to say. */
   turn(): void {
     if (!this.alive) return;
     for (let i = 0; i < 10; i++) {
-      this.machine.announced([
-        {
-          address,
-          state: this.state,
-          reason: this.found,
-          found: this.found,
-          since: this.foundSince,
-          asks: this.found === 'down' && !this.drained && this.asksToo,
-          there: true,
-        },
-      ]);
-      const { ask, notices, at } = this.machine.step();
-      this.notices.push(...notices);
-      for (const asked of ask) this.#send(asked);
+      const { verdict, detail } = this.view;
+      const was = this.announced;
+      const before = this.state;
+      this.#announcer.step(this.#evidence(), this.#farm.now);
+      if (this.state !== before) this.history.push({ at: this.#farm.now, state: this.state, verdict });
+      if (was && !this.announced && !this.drained) this.onWithdraw(detail);
+      const at = this.#tell();
       const timer = ++this.#timer;
       const life = this.#life;
-      this.#farm.later(Math.max(1, at - this.#farm.now), () => {
+      this.#farm.later(Math.max(1, Math.min(at, this.#announcer.next()) - this.#farm.now), () => {
         if (timer === this.#timer && life === this.#life) this.turn();
       });
-      if (!this.#announce()) return;
+      if (this.state === before && this.view.verdict === verdict) return;
     }
     throw new Error(`${this.name} does not come to rest`);
   }
 
-  #announce(): boolean {
-    const before = this.state;
-    const { verdict, detail } = this.view;
-    if (this.drained) this.state = 'draining';
-    else if (this.found === 'unknown') this.state = this.state === 'draining' ? 'initial' : this.state;
-    else if (this.found === 'well') {
-      if (this.state === 'up' || this.state === 'degraded') this.state = 'up';
-      else if (this.state !== 'rising') {
-        this.state = 'rising';
-        this.#risingUntil = this.#farm.now + 300;
-        this.#farm.later(300, () => this.turn());
-      } else if (this.#farm.now >= this.#risingUntil) this.state = 'up';
-    } else if (verdict === 'granted' || verdict === 'free') {
-      if (this.announced) this.onWithdraw(detail);
-      this.state = 'down';
-    } else if (verdict === 'denied' || verdict === 'everybody') this.state = 'degraded';
-    else if (verdict === 'away' && this.announced) this.state = 'degraded';
-    else if (!this.announced) this.state = 'down';
-    if (this.state !== before) this.history.push({ at: this.#farm.now, state: this.state, verdict });
-    return this.state !== before;
+  #tell(): number {
+    this.machine.announced(
+      this.#announcer.report().map(({ state, reason, found, asks }) => ({
+        address,
+        state,
+        reason,
+        found: found.verdict,
+        since: found.since,
+        asks,
+        there: true,
+      })),
+    );
+    const { ask, notices, at } = this.machine.step();
+    this.notices.push(...notices);
+    for (const asked of ask) this.#send(asked);
+    return at;
+  }
+
+  #evidence(): Evidence {
+    const state = ({ well: 'up', down: 'down', unknown: 'starting' } as const)[this.found];
+    const member = { name: 'n1', family: 'ipv4', state, weight: 1 } as const;
+    const order = { since: this.#drainedAt, who: 'ada', reason: '', until: null, stop: false };
+    return {
+      pools: [{ pool: 'default', members: [member], everybody: false, load: null }],
+      listeners: [],
+      warm: true,
+      drain: this.drained ? order : null,
+      drainEnds: null,
+      budget: this.machine.view(),
+      traffic: null,
+      forbidden: null,
+    };
   }
 
   #send({ id, request }: Asked): void {
@@ -305,7 +356,6 @@ export class SimFront {
       this.turn();
     });
   }
-  #lastTold = 0;
 }
 
 /** Fronts, one etcd, and the time. */
@@ -338,7 +388,7 @@ export class SimFarm {
     };
   }
 
-  add(name: string, began: AddressState = 'up', rules: Partial<BudgetRules> = {}): SimFront {
+  add(name: string, began: 'well' | 'unknown' = 'well', rules: Partial<BudgetRules> = {}): SimFront {
     const instance = (++this.#instances).toString(16).padStart(16, '0');
     const front = new SimFront(this, name, { ...this.rules, member: name, ...rules }, instance, began);
     this.fronts.push(front);
