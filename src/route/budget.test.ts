@@ -389,7 +389,7 @@ describe('farms at random', () => {
           'it has come to rest',
         );
       }),
-      { numRuns: Number(process.env.BUDGET_RUNS ?? 500), seed: 20, endOnFailure: false },
+      { numRuns: Number(process.env.BUDGET_RUNS ?? 400), seed: 20, endOnFailure: false },
     );
   });
 
@@ -447,7 +447,7 @@ describe('farms at random', () => {
             'the farm is not dark',
           );
       }),
-      { numRuns: Number(process.env.BUDGET_RUNS ?? 500), seed: 21, endOnFailure: false },
+      { numRuns: Number(process.env.BUDGET_RUNS ?? 250), seed: 21, endOnFailure: false },
     );
   });
 });

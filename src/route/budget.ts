@@ -175,6 +175,8 @@ export class BudgetMachine {
   readonly #own = new Map<string, Own>();
   /** Keys of this protocol, by address and key. */
   readonly #rows = new Map<string, Map<string, Known>>();
+  /** What `#others` gave, until a key changes. */
+  readonly #counted = new Map<string, readonly Other[]>();
   readonly #grant = new Line();
   readonly #renew = new Line();
   readonly #list = new Line();
@@ -233,6 +235,7 @@ export class BudgetMachine {
 
   /** The reply to a request. Unknown ids are left alone: their time is over. */
   replied(id: number, reply: StoreReply): void {
+    this.#counted.clear();
     const own = [...this.#own.values()].find(({ line }) => line.id === id);
     const lines = { granted: this.#grant, renewed: this.#renew, listed: this.#list };
     const line =
@@ -265,6 +268,7 @@ export class BudgetMachine {
   /** News of the watch with this id. */
   watched(id: number, message: WatchMessage): void {
     if (id !== this.#watch.id || id === 0) return;
+    this.#counted.clear();
     if (message.kind === 'over') {
       this.#watch.id = 0;
       this.#wait(this.#watch);
@@ -557,7 +561,7 @@ export class BudgetMachine {
   #nextWrite(own: Own, now: number, times: number[]): Txn | null {
     const { report } = own;
     const key = this.#keyAt(report.address);
-    const known = this.#row(key);
+    const known = this.#rows.get(report.address)?.get(key);
     const lease = this.#lease!.id;
     const otherwise = addressPrefix(this.#rules.farm, report.address);
     const mine = { key, mod: known?.row.mod ?? 0 };
@@ -598,7 +602,7 @@ export class BudgetMachine {
     send: (line: Line, request: StoreRequest) => void,
   ): void {
     const key = this.#keyAt(address);
-    const known = this.#row(key);
+    const known = this.#rows.get(address)?.get(key);
     if (own.line.id === 0 && known === undefined) this.#own.delete(address);
     if (known === undefined || !this.#listed || !idle(own.line)) return;
     const compare = [{ key, mod: known.row.mod }];
@@ -695,12 +699,16 @@ export class BudgetMachine {
 
   /** The other fronts at an address. A name with several keys, or with one that is not understood, is nobody. */
   #others(address: string): readonly Other[] {
+    const before = this.#counted.get(address);
+    if (before !== undefined) return before;
     const byName = new Map<string, Other | null>();
     for (const { row, entry, member } of this.#rows.get(address)?.values() ?? []) {
       if (member === this.#rules.member) continue;
       byName.set(member, entry === undefined || byName.has(member) ? null : { member, entry, row });
     }
-    return [...byName.values()].filter(other => other !== null);
+    const others = [...byName.values()].filter(other => other !== null);
+    this.#counted.set(address, others);
+    return others;
   }
 
   #keyAt(address: string): string {
