@@ -219,8 +219,12 @@ export async function startBird(host: Host, config: string): Promise<Program> {
   return bird;
 }
 
-/** Starts FRR's zebra and bgpd on a host with an integrated configuration (text, or a file's path). */
-export async function startFrr(host: Host, config: string): Promise<Program[]> {
+/** Starts FRR's zebra and others (bgpd where none are named) on a host with an integrated configuration (text, or a file's path). */
+export async function startFrr(
+  host: Host,
+  config: string,
+  daemons: readonly string[] = ['bgpd'],
+): Promise<Program[]> {
   await host.must('install', ['-d', '-o', 'frr', '-g', 'frr', frrFolder]);
   const common = (name: string) => [
     ...['--vty_socket', frrFolder, '-z', `${frrFolder}/zserv.api`],
@@ -235,10 +239,10 @@ export async function startFrr(host: Host, config: string): Promise<Program[]> {
         (await host.run('vtysh', ['--vty_socket', frrFolder, '-d', name, '-c', 'show version'])).code === 0,
     );
   await answers(zebra, 'zebra');
-  const bgpd = host.start('/usr/lib/frr/bgpd', [...common('bgpd')]);
-  await answers(bgpd, 'bgpd');
+  const others = daemons.map(name => host.start(`/usr/lib/frr/${name}`, common(name)));
+  for (const [i, program] of others.entries()) await answers(program, daemons[i]!);
   await host.must('vtysh', ['--vty_socket', frrFolder, '-f', file]);
-  return [zebra, bgpd];
+  return [zebra, ...others];
 }
 
 /** The fronts' sessions are passive here: who announces calls. */

@@ -2,6 +2,7 @@
 import { ChorusError } from '#kit/errors.ts';
 import { nearest } from '#kit/suggest.ts';
 import { type Block, formatBlock, isIpv6, parseAddress, parseBlock } from '#net/address.ts';
+import { formatPrefix, hostPrefix } from '#route/announcement.ts';
 import { formatName, parseName } from '#wire/name.ts';
 import { kinds, type ServerKind } from '../kinds.ts';
 
@@ -163,7 +164,10 @@ export function planNode(kindText: string, options: InitOptions, machine: InitMa
     services,
     routing,
     protocol: routing === 'none' ? null : protocolOf(options, given, machine),
-    allow: allowOf(options.allow),
+    // Chorus asks from the unicast addresses.
+    allow: [
+      ...new Set([...allowOf(options.allow), ...given.map(address => formatPrefix(hostPrefix(address)))]),
+    ],
     probe: (options.probe ?? []).slice(0, 8).map(name => {
       try {
         return safe('--probe', formatName(parseName(name)), /^[A-Za-z0-9_.-]+$/, 'a domain name');

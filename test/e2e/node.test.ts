@@ -1,0 +1,253 @@
+/**
+ * Nodes without a balancer, with the files of `chorus node init` as they stand: a real nameserver that Chorus starts, a real
+ * routing daemon, and a router that sees the service addresses come and go.
+ */
+import assert from 'node:assert/strict';
+import { chmodSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { after, before, describe, test } from 'node:test';
+import { type InitKind, type InitOptions, planNode } from '#node/init/plan.ts';
+import { nodeFiles, writeFiles } from '#node/init/write.ts';
+import { startBird, startFrr } from '../support/farm-net.ts';
+import { Host } from '../support/host.ts';
+import { poll } from '../support/poll.ts';
+import { type Program, temporaryFolder } from '../support/process.ts';
+import { requires } from '../support/requires.ts';
+import { RouteWatch } from '../support/route-watch.ts';
+
+const chorus = join(import.meta.dirname, '../../bin/chorus');
+const service = { ipv4: '192.0.2.53', ipv6: '2001:db8:53::53' } as const;
+const router = { ipv4: '10.0.1.1', ipv6: '2001:db8:0:1::1' } as const;
+const own = { ipv4: '10.0.1.11', ipv6: '2001:db8:0:1::11' } as const;
+const upstream = '10.0.1.200';
+/** The goal is 1.5 s; machines of the tests are busy. */
+const soon = 5000;
+
+const bgp: InitOptions = { as: '65001', peer: [router.ipv4, router.ipv6], peerAs: '65000' };
+const ospf: InitOptions = { ospf: true, interface: 'router', hello: '1' };
+const nodes = [
+  { kind: 'bind', program: 'named', routing: 'frr', protocol: bgp },
+  { kind: 'unbound', program: 'unbound', routing: 'bird', protocol: ospf },
+  { kind: 'pdns-recursor', program: 'pdns_recursor', routing: 'bird', protocol: bgp },
+  { kind: 'knot', program: 'kresd', routing: 'frr', protocol: ospf },
+] as const;
+
+/** The router: whoever announces the service addresses by BGP or OSPF gets their traffic. */
+const routerFile = `log stderr all;
+router id 10.255.0.1;
+protocol device { }
+protocol kernel { ipv4 { import none; export where net = ${service.ipv4}/32; }; merge paths yes; }
+protocol kernel { ipv6 { import none; export where net = ${service.ipv6}/128; }; merge paths yes; }
+template bgp nodes { passive; error wait time 1, 5; graceful restart off; }
+protocol bgp node from nodes { local ${router.ipv4} as 65000; neighbor ${own.ipv4} as 65001; ipv4 { import all; export none; }; }
+protocol bgp node6 from nodes { local ${router.ipv6} as 65000; neighbor ${own.ipv6} as 65001; ipv6 { import all; export none; }; }
+protocol ospf v2 { ipv4 { import all; export none; }; area 0 { interface "node" { hello 1; dead 4; }; }; }
+protocol ospf v3 { ipv6 { import all; export none; }; area 0 { interface "node" { hello 1; dead 4; }; }; }
+`;
+
+class Node {
+  readonly router: Host;
+  readonly host: Host;
+  readonly watch: RouteWatch;
+  readonly chorus: Program;
+  upstream: Program;
+
+  private constructor(at: { router: Host; host: Host; watch: RouteWatch }, started: Program, lab: Program) {
+    this.router = at.router;
+    this.host = at.host;
+    this.watch = at.watch;
+    this.chorus = started;
+    this.upstream = lab;
+  }
+
+  static async make(kind: InitKind, routing: 'frr' | 'bird', protocol: InitOptions): Promise<Node> {
+    const [routerHost, host] = await Promise.all([
+      Host.make('router', ['net.ipv4.ip_forward=1', 'net.ipv6.conf.all.forwarding=1']),
+      Host.make(`node-${kind}`),
+    ]);
+    await host.cable('router', routerHost, 'node');
+    await routerHost.ip(
+      `address add ${router.ipv4}/24 dev node`,
+      `address add ${upstream}/24 dev node`,
+      `address add ${router.ipv6}/64 dev node nodad`,
+      'address add fe80::1/64 dev node nodad',
+    );
+    await host.ip(
+      `address add ${own.ipv4}/24 dev router`,
+      `address add ${own.ipv6}/64 dev router nodad`,
+      'address add fe80::11/64 dev router nodad',
+      `route add default via ${router.ipv4}`,
+      `route add ::/0 via ${router.ipv6}`,
+    );
+    const watch = await RouteWatch.start(routerHost);
+    await startBird(routerHost, routerFile);
+    const lab = Node.#upstream(routerHost);
+    await lab.until('an answer', () => lab.stdout.includes('answers on'));
+
+    const folder = temporaryFolder(`node-${kind}`);
+    chmodSync(folder, 0o755);
+    const options = {
+      ...protocol,
+      routing,
+      name: 'n1',
+      address: [own.ipv4, own.ipv6],
+      service: [service.ipv4, service.ipv6],
+      probe: ['lab.internal'],
+      allow: ['10.0.0.0/8', '2001:db8::/32'],
+      // The lab signs nothing and has no root.
+      forward: [upstream],
+      validate: false,
+      out: folder,
+    };
+    const plan = planNode(kind, options, { hostname: 'n1', addresses: [] });
+    writeFiles(folder, nodeFiles(plan), false);
+    // The test lets it fail again and again within seconds, which a hold-down is there to prevent.
+    const file = join(folder, 'chorus.yaml');
+    const hold = 'rise: 1s, hold: { first: 100ms, most: 100ms, forget: 1s } }';
+    writeFileSync(file, readFileSync(file, 'utf8').replaceAll('rise: 1s }', hold));
+    const started = host.start(chorus, ['serve', '--config', file]);
+    const node = new Node({ router: routerHost, host, watch }, started, lab);
+    const daemon = join(folder, `${routing}.conf`);
+    if (routing === 'bird') await startBird(host, daemon);
+    else await startFrr(host, daemon, 'as' in protocol ? ['bgpd'] : ['ospfd', 'ospf6d']);
+    return node;
+  }
+
+  /** The world behind the nameserver: one zone. */
+  static #upstream(host: Host): Program {
+    return host.start(chorus, ['node', '--listen', `${upstream}:53`, '--name', 'lab']);
+  }
+
+  /** Waits until both addresses are known to the router. */
+  async announced(since: number, deadline = 30_000): Promise<void> {
+    const explain = (error: unknown): never => {
+      throw new Error(`${String(error)}\n${this.chorus.log}`);
+    };
+    await this.watch.appears(service.ipv4, undefined, since, deadline).catch(explain);
+    await this.watch.appears(service.ipv6, undefined, since, deadline).catch(explain);
+  }
+
+  /** Waits until neither is; gives after how many ms the later one went. */
+  async withdrawn(since: number): Promise<number> {
+    const explain = (error: unknown): never => {
+      throw new Error(`${String(error)}\n${this.chorus.log}`);
+    };
+    const times = await Promise.all(
+      [service.ipv4, service.ipv6].map(address =>
+        this.watch.vanishes(address, undefined, since).catch(explain),
+      ),
+    );
+    return Math.max(...times) - since;
+  }
+
+  /** The process of the nameserver. */
+  get server(): number {
+    return Number(this.host.read('/var/lib/chorus/server.pid').split(' ')[0]);
+  }
+
+  async restartUpstream(): Promise<void> {
+    this.upstream = Node.#upstream(this.router);
+    await this.upstream.until('an answer', () => this.upstream.stdout.includes('answers on'));
+  }
+
+  /** Asks the service address from the router, as a client does. */
+  async asks(address: string): Promise<string> {
+    const { stdout } = await this.router.run('dig', [
+      '+short',
+      '+tries=1',
+      '+time=1',
+      `@${address}`,
+      'whoami.lab.internal',
+      'TXT',
+    ]);
+    return stdout;
+  }
+
+  async stop(): Promise<void> {
+    await this.chorus.stop(15_000);
+    await Promise.all([this.router.stop(), this.host.stop()]);
+  }
+}
+
+describe('nodes without a balancer', { concurrency: 4 }, () => {
+  for (const { kind, program, routing, protocol } of nodes) {
+    const needs = requires(program, routing === 'frr' ? 'vtysh' : 'bird', 'bird', 'dig', 'root');
+    describe(`a node with ${kind} and ${routing}`, { ...needs, concurrency: 1 }, () => {
+      let node: Node;
+      const times: string[] = [];
+      before(async () => {
+        node = await Node.make(kind, routing, protocol);
+      });
+      after(async () => {
+        await node?.stop();
+        console.log(`${kind}, ${routing}: ${times.join(', ')}`);
+      });
+      const gone = async (what: string, since: number) => {
+        const ms = await node.withdrawn(since);
+        times.push(`${what} ${Math.round(ms)} ms`);
+        assert.ok(ms < soon, `${what}: withdrawn after ${ms} ms`);
+      };
+
+      test('is announced when it answers, and answers at its service addresses', async () => {
+        await node.announced(0);
+        for (const address of [service.ipv4, service.ipv6]) {
+          await poll(`an answer of ${address}`, async () => (await node.asks(address)).includes('lab'), {
+            explain: () => node.chorus.log,
+          });
+        }
+      });
+
+      test('kill -9: withdrawn, started again, announced again', async () => {
+        const since = Date.now();
+        const before = node.server;
+        process.kill(before, 'SIGKILL');
+        await gone('kill -9', since);
+        await node.announced(since);
+        assert.notEqual(node.server, before);
+      });
+
+      test('SIGSTOP: withdrawn; SIGCONT: announced again', async () => {
+        const since = Date.now();
+        process.kill(node.server, 'SIGSTOP');
+        await gone('SIGSTOP', since);
+        const again = Date.now();
+        process.kill(node.server, 'SIGCONT');
+        await node.announced(again);
+      });
+
+      test('SERVFAIL: withdrawn; announced again when it can resolve, and not before', async () => {
+        const since = Date.now();
+        await node.upstream.stop();
+        await gone('SERVFAIL', since);
+        const again = Date.now();
+        await node.restartUpstream();
+        await node.announced(again);
+        assert.deepEqual(
+          node.watch
+            .changes(service.ipv4)
+            .filter(({ at, hops }) => at > since && at < again && hops.size > 0),
+          [],
+        );
+      });
+
+      test('stop: withdrawn first, then the nameserver ends', async () => {
+        const since = Date.now();
+        const { server } = node;
+        const stopped = node.chorus.stop(15_000);
+        await gone('stop', since);
+        assert.deepEqual(await stopped, { code: 0, signal: null });
+        await poll('the end of the nameserver', () => !runs(server));
+        const log = node.chorus.log;
+        assert.match(log, /server stopped/);
+      });
+    });
+  }
+});
+
+function runs(pid: number): boolean {
+  try {
+    return !/\) Z /.test(readFileSync(`/proc/${pid}/stat`, 'latin1'));
+  } catch {
+    return false;
+  }
+}
