@@ -10,11 +10,12 @@ import { etcd } from './etcd.ts';
 import { corpusOf, fuzzTarget, type Target } from './harness.ts';
 import { keepalived } from './keepalived.ts';
 import { netlink } from './netlink.ts';
+import { routing } from './routing.ts';
 import { scan } from './scan.ts';
 import { stream } from './stream.ts';
 import { zone } from './zone.ts';
 
-for (const target of [bgp, bgpSession, codec, etcd, keepalived, netlink, scan, stream, zone]) {
+for (const target of [bgp, bgpSession, codec, etcd, keepalived, netlink, routing, scan, stream, zone]) {
   for (const [file, input] of corpusOf(target.name)) {
     test(`${target.name} stands ${file}`, () => void target.judge(input));
   }

@@ -8,6 +8,7 @@ import { front, frontLoop } from './front.ts';
 import type { FuzzOptions, FuzzResult } from './harness.ts';
 import * as keepalived from './keepalived.ts';
 import * as netlink from './netlink.ts';
+import * as routing from './routing.ts';
 import * as scan from './scan.ts';
 import * as stream from './stream.ts';
 import * as tcp from './tcp.ts';
@@ -23,6 +24,7 @@ export const targets: Readonly<
   front,
   'front-loop': frontLoop,
   keepalived,
+  routing,
   netlink,
   scan,
   stream,

@@ -72,8 +72,8 @@ export function parseRunningConfig(text: string, instance: Instance): RunningCon
         const ours = asNumber(third) === instance.as && vrf === instance.vrf && fourth !== 'view';
         if (ours) found = true;
         at = ours ? 'bgp' : 'other';
-      } else if (first === 'route-map' && second !== undefined) {
-        map = second;
+      } else if (first === 'route-map' && /^[\x21-\x7e]{1,255}$/.test(second ?? '')) {
+        map = second ?? '';
         at = 'map';
         routeMaps.set(map, routeMaps.has(map) || third !== 'permit' || fourth !== '10' ? null : '');
       }
@@ -89,8 +89,8 @@ export function parseRunningConfig(text: string, instance: Instance): RunningCon
         at = (second === 'ipv4' || second === 'ipv6') && third === 'unicast' ? 'unicast' : 'bgp';
       else if (first === 'exit-address-family') at = 'bgp';
       else if (line.trim() === 'no bgp network import-check') importCheck = false;
-      else if (first === 'network' && second?.includes('/') && at === 'unicast')
-        networks.set(second, third === 'route-map' ? (fourth ?? null) : null);
+      else if (first === 'network' && /^[0-9a-fA-F.:]+\/\d{1,3}$/.test(second ?? '') && at === 'unicast')
+        networks.set(second ?? '', third === 'route-map' ? (fourth ?? null) : null);
     }
   }
   return null;
