@@ -53,6 +53,8 @@ export const pure = [
   'route/plan.ts',
   'route/report.ts',
   'route/announcer.ts',
+  'route/replay.ts',
+  'route/recorder.ts',
   'route/schema.ts',
 ];
 

@@ -2,7 +2,8 @@
 import type { Plan } from '#front/plan.ts';
 import type { HealthTarget, PoolRules } from '#health/targets.ts';
 import { version } from '#kit/version.ts';
-import type { Endpoint } from '#net/address.ts';
+import { type Endpoint, isIpv6 } from '#net/address.ts';
+import type { ReplayPlan } from '#route/events.ts';
 import type { Snapshot, SnapshotRoutes, SnapshotTcp } from './snapshot.ts';
 
 /** Gives the place on the board of a pool's backend. */
@@ -98,4 +99,20 @@ export function healthRules(snapshot: Snapshot): PoolRules[] {
 /** Service addresses and all that announces them; null where there are none, and none of that code is needed. */
 export function routePlan(snapshot: Snapshot): SnapshotRoutes | null {
   return snapshot.routes.addresses.length > 0 ? snapshot.routes : null;
+}
+
+/** What a replay of events needs. */
+export function replayPlan({ routes, pools }: Snapshot): ReplayPlan {
+  return {
+    addresses: routes.addresses,
+    drain: routes.drain,
+    pools: pools.map(({ name, backends }) => ({
+      pool: name,
+      backends: backends.map(backend => ({
+        name: backend.name,
+        family: isIpv6(backend.address) ? ('ipv6' as const) : ('ipv4' as const),
+        weight: backend.weight,
+      })),
+    })),
+  };
 }

@@ -476,6 +476,11 @@ export const errorTable = {
     remedy: 'It holds one line of 1 to 80 octets and is readable for the user that Chorus runs as.',
     exit: exitCodes.config,
   },
+  EVENTS_INVALID: {
+    message: 'the events of {file} are not understood, {count} problem(s):\n{problems}',
+    remedy: 'Mend the lines named above; docs/announcing.md has all events and what they take.',
+    exit: exitCodes.data,
+  },
   USAGE: {
     message: '{reason}',
     remedy: '`chorus --help` and `chorus COMMAND --help` show what is understood.',

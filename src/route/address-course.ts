@@ -201,7 +201,7 @@ export class AddressCourse {
     const rising = (why: string): Decision => ({ state: 'rising', as: null, reason: `${reason}; ${why}` });
     if (!this.#warm) return rising('not warm yet');
     if (!sound) return rising('some of them failed lately');
-    if (now - this.#from(this.#foundSince) < rise) return rising(`not yet for ${formatDuration(rise)}`);
+    if (now < this.#from(this.#foundSince) + rise) return rising(`not yet for ${formatDuration(rise)}`);
     return poor === null
       ? { state: 'up', as: 'up', reason }
       : { state: 'degraded', as: 'degraded', reason: poor };
@@ -225,7 +225,7 @@ export class AddressCourse {
       const times = `${this.#declines.count + 1} times in a row`;
       return degraded(`${reason}; kept back, since it declined ${times}`);
     }
-    if (now - this.#from(this.#calmSince) < rise)
+    if (now < this.#from(this.#calmSince) + rise)
       return degraded(`${reason}; not yet for ${formatDuration(rise)}`);
     return { state: 'up', as: 'up', reason };
   }
@@ -238,7 +238,7 @@ export class AddressCourse {
     const { verdict } = this.#budget;
     if (verdict === 'free' || verdict === 'granted') return { state: 'down', as: null, reason };
     const asked = this.#asksSince ?? now;
-    if (verdict === 'asking' && now - asked < patience) {
+    if (verdict === 'asking' && now < asked + patience) {
       const why = `${reason}; the farm is asked whether it may go`;
       return this.#as === 'draining' ? degraded(why) : { state: this.#state, as: this.#as, reason: why };
     }
@@ -257,7 +257,7 @@ export class AddressCourse {
 
   /** Found down for as long as it takes. */
   #fallen(now: number): boolean {
-    return this.#finding.verdict === 'down' && now - this.#from(this.#foundSince) >= this.plan.fall;
+    return this.#finding.verdict === 'down' && now >= this.#from(this.#foundSince) + this.plan.fall;
   }
 
   get #heldUntil(): number {

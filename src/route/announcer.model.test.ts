@@ -110,7 +110,7 @@ class Course {
   readonly #events: AddressEvent[] = [];
   readonly announcer = new Announcer(event => this.#events.push(event));
   readonly #plans: readonly AddressPlan[];
-  #now = 0;
+  #now = 1_000_000.1;
   #members: Evidence['pools'][number]['members'] = [];
   #evidence: Evidence = {
     pools: [],
@@ -125,7 +125,7 @@ class Course {
 
   constructor(plans: readonly AddressPlan[]) {
     this.#plans = plans;
-    this.announcer.apply(plans, drainPlan, 0);
+    this.announcer.apply(plans, drainPlan, this.#now);
   }
 
   run(acts: readonly Act[]): void {

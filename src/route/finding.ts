@@ -2,6 +2,7 @@
 import { isIpv6 } from '#net/address.ts';
 import type { Evidence, MemberView, PoolView } from './evidence.ts';
 import type { AddressPlan } from './plan.ts';
+import { coarseRate } from './rate.ts';
 
 /**
  * - `well`: it deserves traffic. `down`: it does not. `unknown`: there is not evidence enough to say either.
@@ -69,7 +70,7 @@ function poolFinding(plan: AddressPlan, name: string, views: readonly PoolView[]
     const known = `nothing is known yet of ${unknown.length} of ${of(all, what)}`;
     return { verdict: 'unknown', reason: known, ...nothing };
   }
-  const because = view.everybody ? `all of the ${of(all, what)} fail alike` : reason;
+  const because = view.everybody ? alike(all, what) : reason;
   const needed = least > 1 || serving.length > 0 ? `, ${least} ${least === 1 ? 'is' : 'are'} needed` : '';
   return { verdict: 'down', reason: because + needed, ...nothing, poor };
 }
@@ -111,11 +112,12 @@ function worth(
   // All of the pool carries its load, of whichever family they are.
   const able = view.members.filter(({ state }) => ['starting', 'up', 'suspect'].includes(state));
   const carried = plan.capacity * weigh(able);
+  const load = coarseRate(view.load);
   const poor =
-    view.load > carried
-      ? `pool ${view.pool} is asked ${Math.round(view.load)} queries/s, and what serves of it carries ${Math.round(carried)}`
+    load > carried
+      ? `pool ${view.pool} is asked ${Math.round(load)} queries/s, and what serves of it carries ${Math.round(carried)}`
       : null;
-  return { poor, eased: view.load <= carried * easedLoad };
+  return { poor, eased: load <= carried * easedLoad };
 }
 
 function weigh(members: readonly MemberView[]): number {
@@ -129,6 +131,10 @@ function inWords(serving: number, all: number, what: string): string {
     return all === 1 ? `the only one of the ${what} does not serve` : `none of ${of(all, what)} serves`;
   if (serving === all) return all === 1 ? `the only one of the ${what} serves` : `all ${of(all, what)} serve`;
   return `${serving} of ${of(all, what)} ${serving === 1 ? 'serves' : 'serve'}`;
+}
+
+function alike(all: number, what: string): string {
+  return all === 1 ? `the only one of the ${what} fails, as all do` : `all ${of(all, what)} fail alike`;
 }
 
 function of(all: number, what: string): string {
