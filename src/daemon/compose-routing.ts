@@ -75,6 +75,8 @@ export class ServiceRoutes {
   #loads = new Map<string, RecentRate>();
   #snapshot: Snapshot | null = null;
   #agreement: Agreement | null = null;
+  /** Queries of clients so far. */
+  #clients = 0;
   #warm = false;
   #startedAt: number;
 
@@ -259,8 +261,9 @@ export class ServiceRoutes {
     const { queriesUdp, queriesTcp } = frontCounters.at;
     let sum = 0;
     for (const row of this.#queries) sum += row[queriesUdp]! + row[queriesTcp]!;
-    // A question that is under way is counted here and not there yet.
-    this.#traffic.push(now, Math.max(0, sum - this.#own.asked));
+    // Our own question that is under way may be counted as a client's for a moment: that must not count each time anew.
+    this.#clients = Math.max(this.#clients, sum - this.#own.answered);
+    this.#traffic.push(now, this.#clients);
     return this.#traffic.get();
   }
 

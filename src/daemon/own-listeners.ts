@@ -24,6 +24,9 @@ const rules = {
 const transports = ['udp', 'tcp'] as const;
 type Transport = (typeof transports)[number];
 
+/** The loop engine finds an address that was added to the machine within 5 s. */
+const grace = 7000;
+
 /** Flaps are the announcer's matter: it holds the address down. */
 const hold = { first: 0, most: 0, forget: 0 } as const;
 
@@ -55,7 +58,7 @@ export type OwnListenersOptions = {
 export type CheckedAddress = { readonly address: string; readonly brought: 'no' | 'kept' | 'leased' };
 
 type Check = { readonly endpoint: Endpoint; readonly transport: Transport; job: ProbeJob; judge: Judge };
-type Checked = CheckedAddress & { readonly checks: readonly Check[]; there: boolean };
+type Checked = CheckedAddress & { readonly checks: readonly Check[]; there: boolean; graceUntil: number };
 
 const judging = (transport: Transport): JudgeRules => ({ ...rules[transport].window, hold });
 
@@ -64,27 +67,22 @@ export class OwnListeners {
   readonly #prober: Prober;
   readonly #byJob = new Map<ProbeJob, Check>();
   #checked = new Map<string, Checked>();
-  /** Questions that were asked so far: they are no client's. */
-  asked = 0;
+  /** Questions that our listeners answered so far: the workers count them as those of clients. */
+  answered = 0;
 
   constructor(options: OwnListenersOptions) {
     const { clock, random, datagrams, streams } = options;
     this.#options = options;
-    const counted = (exchanger: Exchanger): Exchanger => ({
-      exchange: (to, bytes, hearing) => {
-        this.asked++;
-        return exchanger.exchange(to, bytes, hearing);
-      },
-    });
     this.#prober = new Prober({
       clock,
       random,
-      datagrams: counted(datagrams),
-      streams: counted(streams),
+      datagrams,
+      streams,
       onOutcome: (job, outcome) => {
         const check = this.#byJob.get(job);
         if (!check || outcome.void) return;
-        const { good, detail, latency } = outcome;
+        const { good, detail, latency, rcode } = outcome;
+        if (rcode !== null) this.answered++;
         if (good) this.#found(check);
         const family = familyOfAddress(check.endpoint.address);
         const changed = check.judge.take({ family, good, detail, latency, at: clock.now() });
@@ -108,7 +106,13 @@ export class OwnListeners {
             ) ?? this.#begin(endpoint, transport),
         ),
       );
-      next.set(address, { address, brought, checks, there: before?.there ?? false });
+      next.set(address, {
+        address,
+        brought,
+        checks,
+        there: before?.there ?? false,
+        graceUntil: before?.graceUntil ?? 0,
+      });
     }
     const kept = new Set([...next.values()].flatMap(({ checks }) => checks));
     for (const { checks } of this.#checked.values())
@@ -126,9 +130,9 @@ export class OwnListeners {
         ({ transport, endpoint, judge }) =>
           `our listener ${formatEndpoint(endpoint)} over ${transport.toUpperCase()}: ${judge.reason}`,
       );
-      return [
-        { address, udp: verdictOf(checks, 'udp'), tcp: verdictOf(checks, 'tcp'), detail: detail.join('; ') },
-      ];
+      const [udp, tcp] = [verdictOf(checks, 'udp'), verdictOf(checks, 'tcp')];
+      if ((udp === 'bad' || tcp === 'bad') && this.#options.clock.now() < checked.graceUntil) return [];
+      return [{ address, udp, tcp, detail: detail.join('; ') }];
     });
   }
 
@@ -136,10 +140,7 @@ export class OwnListeners {
   #isThere(checked: Checked): boolean {
     const announced = this.#options.isAnnounced(checked.address);
     const there = announced || (checked.brought === 'kept' && checked.there);
-    if (there && !checked.there) {
-      const { clock } = this.#options;
-      for (const check of checked.checks) check.judge = new Judge(judging(check.transport), clock.now());
-    }
+    if (there && !checked.there) this.#anew(checked, grace);
     checked.there = there;
     return there;
   }
@@ -148,10 +149,16 @@ export class OwnListeners {
   #found(check: Check): void {
     const checked = this.#checked.get(check.endpoint.address);
     if (checked?.brought === 'kept' && !checked.there) {
-      const { clock } = this.#options;
-      for (const each of checked.checks) each.judge = new Judge(judging(each.transport), clock.now());
+      this.#anew(checked, 0);
       checked.there = true;
     }
+  }
+
+  /** What was seen so far does not count; what is bad counts after so many ms. */
+  #anew(checked: Checked, ms: number): void {
+    const now = this.#options.clock.now();
+    for (const check of checked.checks) check.judge = new Judge(judging(check.transport), now);
+    checked.graceUntil = now + ms;
   }
 
   /** Ends all checks. */

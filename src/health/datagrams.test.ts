@@ -88,6 +88,14 @@ function contract(make: () => Exchanger) {
     assert.deepEqual([...server.sources], ['127.0.0.9']);
   });
 
+  test('a place that the kernel does not let us connect to is a failure, and no fault', async () => {
+    // 127.0.0.1 asks nobody beyond this machine: EINVAL, or ENETUNREACH where there is no route at all.
+    const { events } = await watch(make, targetAt('192.0.2.1', 9, '127.0.0.1'), seen =>
+      seen.some(({ to }) => to === 'down'),
+    );
+    assert.match(events.at(-1)?.reason ?? '', /3 of the last 3 probes failed: /);
+  });
+
   test('a source address that the machine has not is a failure in words', async () => {
     const { events } = await watch(make, targetAt('127.0.0.1', 9, '192.0.2.1'), seen =>
       seen.some(({ to }) => to === 'down'),

@@ -27,11 +27,12 @@ export const systemDatagrams: Exchanger = {
     socket.on('message', message => {
       if (open) hearing.message(message);
     });
+    // Not as a callback of `connect`: that would be called with the error too.
+    socket.on('connect', () => {
+      if (open) socket.send(bytes, error => error && fail(error));
+    });
     const connect = () => {
-      if (!open) return;
-      socket.connect(to.port, to.address, () => {
-        if (open) socket.send(bytes, error => error && fail(error));
-      });
+      if (open) socket.connect(to.port, to.address);
     };
     try {
       if (to.source === undefined) connect();

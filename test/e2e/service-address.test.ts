@@ -4,7 +4,7 @@ import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, afterEach, before, describe, test } from 'node:test';
 import type { RoutesStatus } from '#route/report.ts';
-import { backend, Chorus, type Engine } from '../support/chorus.ts';
+import { backend, Chorus } from '../support/chorus.ts';
 import { answerTo, HandBackend } from '../support/hand-backend.ts';
 import { isolate } from '../support/isolate.ts';
 import { poll } from '../support/poll.ts';
@@ -36,11 +36,11 @@ describe('a service address', requires('root', 'ip'), () => {
     return chorus;
   };
 
-  const config = (state: string, engine: Engine = 'batch', addresses: readonly string[] = [four, six]) => ({
+  const config = (state: string, addresses: readonly string[] = [four, six]) => ({
     listen: ['0.0.0.0:53', '[::]:53'],
     // Who asks a service address on its own machine asks from that address.
     allow: ['0.0.0.0/0', '::/0'],
-    engine,
+    engine: 'batch',
     state,
     cache: 'off',
     pools: {
@@ -51,12 +51,12 @@ describe('a service address', requires('root', 'ip'), () => {
     },
     'route-drivers': { leased: { lease: { lifetime: '2s' } } },
     'service-addresses': addresses.map(address => ({ address, rise: '300ms' })),
-    drain: { wait: '5s', settle: '200ms', stop: { wait: '2s', settle: '100ms' } },
+    drain: { wait: '1s', settle: '200ms', stop: { wait: '2s', settle: '100ms' } },
   });
   const dns = { address: '127.0.0.1', port: 53 };
-  const start = async (state: string, engine?: Engine) => {
+  const start = async (state: string) => {
     rcode = 0;
-    const chorus = await launch(config(state, engine));
+    const chorus = await launch(config(state));
     await chorus.ready(dns);
     return chorus;
   };
@@ -178,20 +178,24 @@ describe('a service address', requires('root', 'ip'), () => {
 
   test('changes with a reload: the new one is there before the old one goes', async () => {
     const state = temporaryFolder('state');
-    const chorus = await launch(config(state, 'loop', [four]));
+    const chorus = await launch(config(state, [four]));
     await chorus.ready(dns);
     await reach([four], chorus);
-    chorus.write(config(state, 'loop', [six]));
+    chorus.write(config(state, [six]));
     const seen = new Set<string>();
     const reloaded = chorus.command('reload');
-    await poll('the other address alone', async () => {
-      const now = (await leased()).join(' ');
-      seen.add(now);
-      return now === six;
-    });
+    await poll(
+      'the other address alone',
+      async () => {
+        const now = (await leased()).join(' ');
+        seen.add(now);
+        return now === six;
+      },
+      { explain: () => `${[...seen].join('; ')}\n${chorus.program.log}` },
+    );
     assert.equal((await reloaded).code, 0);
-    assert.ok(!seen.has(''), [...seen].join('; '));
-    chorus.write({ ...config(state, 'loop', []), 'service-addresses': [], 'route-drivers': {} });
+    assert.ok(!seen.has(''), `${[...seen].join('; ')}\n${chorus.program.log}`);
+    chorus.write({ ...config(state, []), 'service-addresses': [], 'route-drivers': {} });
     assert.equal((await chorus.command('reload')).code, 0);
     await reach([]);
     const none = await chorus.command('drain');
