@@ -36,7 +36,7 @@ describe('a service address', requires('root', 'ip'), () => {
     return chorus;
   };
 
-  const config = (state: string, addresses: readonly string[] = [four, six]) => ({
+  const config = (state: string, addresses: readonly string[] = [four, six], lifetime = '2s') => ({
     listen: ['0.0.0.0:53', '[::]:53'],
     // Who asks a service address on its own machine asks from that address.
     allow: ['0.0.0.0/0', '::/0'],
@@ -49,7 +49,7 @@ describe('a service address', requires('root', 'ip'), () => {
         backends: [backend('hand', server)],
       },
     },
-    'route-drivers': { leased: { lease: { lifetime: '2s' } } },
+    'route-drivers': { leased: { lease: { lifetime } } },
     'service-addresses': addresses.map(address => ({ address, rise: '300ms' })),
     drain: { wait: '1s', settle: '200ms', stop: { wait: '2s', settle: '100ms' } },
   });
@@ -178,10 +178,12 @@ describe('a service address', requires('root', 'ip'), () => {
 
   test('changes with a reload: the new one is there before the old one goes', async () => {
     const state = temporaryFolder('state');
-    const chorus = await launch(config(state, [four]));
+    // Long, so that a busy machine does not let the lease run out meanwhile.
+    const lifetime = '1m';
+    const chorus = await launch(config(state, [four], lifetime));
     await chorus.ready(dns);
     await reach([four], chorus);
-    chorus.write(config(state, [six]));
+    chorus.write(config(state, [six], lifetime));
     const seen = new Set<string>();
     const reloaded = chorus.command('reload');
     await poll(
@@ -195,7 +197,7 @@ describe('a service address', requires('root', 'ip'), () => {
     );
     assert.equal((await reloaded).code, 0);
     assert.ok(!seen.has(''), `${[...seen].join('; ')}\n${chorus.program.log}`);
-    chorus.write({ ...config(state, []), 'service-addresses': [], 'route-drivers': {} });
+    chorus.write({ ...config(state, [], lifetime), 'service-addresses': [], 'route-drivers': {} });
     assert.equal((await chorus.command('reload')).code, 0);
     await reach([]);
     const none = await chorus.command('drain');
