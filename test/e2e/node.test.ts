@@ -20,8 +20,18 @@ const service = { ipv4: '192.0.2.53', ipv6: '2001:db8:53::53' } as const;
 const router = { ipv4: '10.0.1.1', ipv6: '2001:db8:0:1::1' } as const;
 const own = { ipv4: '10.0.1.11', ipv6: '2001:db8:0:1::11' } as const;
 const upstream = '10.0.1.200';
-/** The goal is 1.5 s; machines of the tests are busy. */
-const soon = 5000;
+const unit = readFileSync(join(import.meta.dirname, '../../packaging/chorus-node.service'), 'utf8');
+const capabilities = /^CapabilityBoundingSet=(.*)$/m
+  .exec(unit)![1]!
+  .toLowerCase()
+  .split(' ')
+  .map(name => name.replace('cap_', '+'))
+  .join(',');
+/**
+ * The goal is 1.5 s; machines of the tests are busy. OSPF tells two changes of one route in 5 s at the earliest (RFC 2328, MinLSInterval),
+ * and BIRD looks at changes once a second.
+ */
+const soon = { bgp: 5000, ospf: 12_000 } as const;
 
 const bgp: InitOptions = { as: '65001', peer: [router.ipv4, router.ipv6], peerAs: '65000' };
 const ospf: InitOptions = { ospf: true, interface: 'router', hello: '1' };
@@ -105,7 +115,14 @@ class Node {
     const file = join(folder, 'chorus.yaml');
     const hold = 'rise: 1s, hold: { first: 100ms, most: 100ms, forget: 1s } }';
     writeFileSync(file, readFileSync(file, 'utf8').replaceAll('rise: 1s }', hold));
-    const started = host.start(chorus, ['serve', '--config', file]);
+    // With the capabilities of the unit, and no other.
+    const started = host.start('setpriv', [
+      `--bounding-set=-all,${capabilities}`,
+      chorus,
+      'serve',
+      '--config',
+      file,
+    ]);
     const node = new Node({ router: routerHost, host, watch }, started, lab);
     const daemon = join(folder, `${routing}.conf`);
     if (routing === 'bird') await startBird(host, daemon);
@@ -185,7 +202,7 @@ describe('nodes without a balancer', { concurrency: 4 }, () => {
       const gone = async (what: string, since: number) => {
         const ms = await node.withdrawn(since);
         times.push(`${what} ${Math.round(ms)} ms`);
-        assert.ok(ms < soon, `${what}: withdrawn after ${ms} ms`);
+        assert.ok(ms < ('as' in protocol ? soon.bgp : soon.ospf), `${what}: withdrawn after ${ms} ms`);
       };
 
       test('is announced when it answers, and answers at its service addresses', async () => {
@@ -229,6 +246,21 @@ describe('nodes without a balancer', { concurrency: 4 }, () => {
           [],
         );
       });
+
+      // One of them ends in another way than the others.
+      if (kind === 'pdns-recursor') {
+        test('kill -9 of Chorus: withdrawn when the lease ends, and the nameserver ends with it', async () => {
+          const since = Date.now();
+          const { server } = node;
+          process.kill(
+            Number(node.host.read(`/proc/${server}/stat`).split(') ')[1]!.split(' ')[1]),
+            'SIGKILL',
+          );
+          await poll('the end of the nameserver', () => !runs(server));
+          await gone('kill -9 of Chorus', since);
+        });
+        return;
+      }
 
       test('stop: withdrawn first, then the nameserver ends', async () => {
         const since = Date.now();

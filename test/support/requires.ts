@@ -22,6 +22,7 @@ const packages = {
   ip: 'iproute2',
   nsenter: 'util-linux',
   setpriv: 'util-linux',
+  'systemd-analyze': 'systemd',
   unshare: 'util-linux',
 } as const;
 

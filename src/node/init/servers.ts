@@ -82,6 +82,7 @@ acl clients ${set(plan.allow)};
 options {
   directory "${workFolder(plan)}";
   pid-file none;
+  session-keyfile none;
   // The service addresses are there only while Chorus announces them. BIND sees them come and go (automatic-interface-scan),
   // and listens there at once.
   listen-on port 53 ${set(listening(plan, 'ipv4'))};
@@ -161,7 +162,7 @@ ${plan.allow.map(block => `  access-control: ${block} allow`).join('\n')}
   # Answered by the server itself, whatever the Internet does: Chorus asks for it to see whether the server lives.
   local-zone: "${aliveName}." static
   local-data: "${aliveName}. 60 A ${aliveAddress}"
-${plan.validate ? '  # Made by the package unbound; kept up to date by Unbound where it may write there.\n  trust-anchor-file: "/usr/share/dns/root.key"\n' : '  module-config: "iterator"\n'}${local ? '  do-not-query-localhost: no\n' : ''}${plan.forward.length === 0 ? '' : `forward-zone:\n  name: "."\n${plan.forward.map(address => `  forward-addr: ${address}`).join('\n')}\n`}`;
+${plan.validate ? '  # Of the package dns-root-data.\n  trust-anchor-file: "/usr/share/dns/root.key"\n' : '  module-config: "iterator"\n'}${local ? '  do-not-query-localhost: no\n' : ''}${plan.forward.length === 0 ? '' : `forward-zone:\n  name: "."\n${plan.forward.map(address => `  forward-addr: ${address}`).join('\n')}\n`}`;
   return { files: [{ path: 'unbound.conf', text }], command: null, config: `${plan.out}/unbound.conf` };
 }
 
