@@ -1,6 +1,6 @@
 /** `chorus routes`: what is announced, what should be, and why. */
 import type { Command } from 'commander';
-import { ChorusError, exitCodes } from '#kit/errors.ts';
+import { ChorusError, exitCodes, reasonOf } from '#kit/errors.ts';
 import type { RoutesStatus } from '#route/report.ts';
 import { apiOptions, define, jsonOption, paint, print, printJson } from './command.ts';
 
@@ -73,7 +73,23 @@ export function register(program: Command): void {
     });
 }
 
-async function replay(file: string, { config }: Options): Promise<void> {
+async function replay(file: string, { config, json }: Options): Promise<void> {
   if (config === undefined) throw new ChorusError('USAGE', { reason: '--replay needs --config FILE' });
-  throw new ChorusError('INTERNAL', { reason: `replay of ${file} is not there yet` });
+  const [{ readFileSync }, { loadConfigFile }, { replayPlan }, { replayEvents }] = await Promise.all([
+    import('node:fs'),
+    import('#config/load.ts'),
+    import('#config/plan.ts'),
+    import('#route/replay.ts'),
+  ]);
+  const plan = replayPlan(loadConfigFile(config));
+  if (plan.addresses.length === 0) throw new ChorusError('ROUTES_NONE');
+  let events: string;
+  try {
+    events = readFileSync(file, 'utf8');
+  } catch (error) {
+    throw new ChorusError('EVENTS_UNREADABLE', { file, reason: reasonOf(error) });
+  }
+  const { timeline, text } = replayEvents(events, file, plan);
+  if (json) printJson(timeline);
+  else print(text);
 }

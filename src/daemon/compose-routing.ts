@@ -15,6 +15,7 @@ import { budgetSettings } from '#route/budget-options.ts';
 import { makeDriver } from '#route/drivers/load.ts';
 import type { DriverChoice } from '#route/drivers/registry.ts';
 import type { DrainOrder, PoolView } from '#route/evidence.ts';
+import { Recorder } from '#route/recorder.ts';
 import type { RoutesStatus } from '#route/report.ts';
 import type { WithdrawalBudget } from '#route/withdrawal-budget.ts';
 import { AddressClaims } from './address-claims.ts';
@@ -24,7 +25,6 @@ import { DrainFolder, plainText } from './drain-store.ts';
 import { BoardReader } from './evidence.ts';
 import { type CheckedAddress, OwnListeners } from './own-listeners.ts';
 import { RecentRate } from './recent-rate.ts';
-import { RouteRecord } from './route-record.ts';
 import { type DriverSpec, Routing, type RoutingPlan } from './routing.ts';
 import { frontRow } from './rows.ts';
 
@@ -68,7 +68,7 @@ export class ServiceRoutes {
   readonly #routing: Routing;
   readonly #own: OwnListeners;
   readonly #claims: AddressClaims;
-  readonly #record = new RouteRecord();
+  readonly #recorder: Recorder;
   readonly #live: BoardReader;
   readonly #queries: readonly Float64Array[];
   readonly #traffic = new RecentRate();
@@ -86,6 +86,7 @@ export class ServiceRoutes {
     this.#startedAt = clock.now();
     this.#live = new BoardReader(board);
     this.#queries = Array.from({ length: workers }, (_, worker) => frontRow(counters, worker));
+    this.#recorder = new Recorder({ dayOffset: clock.wall() - clock.now() });
     const store = new DrainFolder(state);
     this.#claims = new AddressClaims({
       clock,
@@ -114,7 +115,7 @@ export class ServiceRoutes {
       forbidden: () => this.#forbidden(),
       unwell: () => this.#unwell(),
       store,
-      record: (now, evidence) => this.#record.take(now, evidence),
+      record: (now, evidence) => this.#recorder.take(now, evidence),
     });
     const { order, problem } = store.read(clock.wall());
     if (problem) log.error(problem.message, { code: problem.code });
@@ -142,6 +143,7 @@ export class ServiceRoutes {
       commit: () => {
         this.#snapshot = snapshot;
         this.#claims.apply(mine);
+        this.#recorder.loads = addresses.some(({ capacity }) => capacity !== null);
         this.#own.apply(
           addresses.map(({ address, via }) => ({
             address,
@@ -198,7 +200,7 @@ export class ServiceRoutes {
   }
 
   events(): readonly string[] {
-    return this.#record.lines();
+    return this.#recorder.lines();
   }
 
   get drained(): DrainOrder | null {

@@ -476,6 +476,11 @@ export const errorTable = {
     remedy: 'It holds one line of 1 to 80 octets and is readable for the user that Chorus runs as.',
     exit: exitCodes.config,
   },
+  EVENTS_UNREADABLE: {
+    message: 'cannot read the events {file}: {reason}',
+    remedy: 'Check the path; `chorus routes --events > FILE` writes such a file.',
+    exit: exitCodes.data,
+  },
   EVENTS_INVALID: {
     message: 'the events of {file} are not understood, {count} problem(s):\n{problems}',
     remedy: 'Mend the lines named above; docs/announcing.md has all events and what they take.',
