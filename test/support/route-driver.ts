@@ -1,6 +1,6 @@
 /**
  * Route drivers made from options as they stand in YAML, in a world of real time. As a program, a driver in a process of its
- * own, which a test may kill or stop: `route-driver.ts KIND OPTIONS ANNOUNCEMENTS`, the last two as JSON.
+ * own, which a test may kill or stop: `route-driver.ts DRIVERS ANNOUNCEMENTS`, as JSON; DRIVERS are pairs of kind and options.
  */
 import type { z } from 'zod';
 import { now } from '#net/clock.ts';
@@ -49,13 +49,24 @@ export async function driverFrom(kind: DriverKind, raw: unknown, world: DriverWo
 
 /** Starts a driver in a process of its own, which wants `announcements` until it is ended. */
 export function startDriver(kind: DriverKind, raw: unknown, announcements: readonly Announcement[]): Program {
-  const args = [import.meta.filename, kind, JSON.stringify(raw), JSON.stringify(announcements)];
+  return startDrivers([[kind, raw]], announcements);
+}
+
+/** Starts several in one process. */
+export function startDrivers(
+  drivers: readonly (readonly [DriverKind, unknown])[],
+  announcements: readonly Announcement[],
+): Program {
+  const args = [import.meta.filename, JSON.stringify(drivers), JSON.stringify(announcements)];
   return new Program(process.execPath, args);
 }
 
 if (import.meta.main) {
-  const [kind, raw, announcements] = process.argv.slice(2) as [DriverKind, string, string];
-  const driver = await driverFrom(kind, JSON.parse(raw), new TestWorld());
-  driver.want(JSON.parse(announcements) as Announcement[]);
-  setInterval(() => driver.beat(), 100);
+  const [drivers = '', announcements = ''] = process.argv.slice(2);
+  const wanted = JSON.parse(announcements) as Announcement[];
+  for (const [kind, raw] of JSON.parse(drivers) as [DriverKind, unknown][]) {
+    const driver = await driverFrom(kind, raw, new TestWorld());
+    driver.want(wanted);
+    setInterval(() => driver.beat(), 100);
+  }
 }

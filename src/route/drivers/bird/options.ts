@@ -12,7 +12,7 @@ export const birdOptions = required(
       default: '/run/bird/bird.ctl',
     }),
     file: option(path(), {
-      docs: 'The file that Chorus writes and BIRD includes: `include "/run/chorus/bird.conf*";`, after its tables. Below `/run` nothing of it is left after a start of the machine, so that BIRD announces nothing before Chorus says so.',
+      docs: 'The file that Chorus writes and BIRD includes: `include "/run/chorus/bird.conf*";`, after its tables. Below `/run` nothing of it is left after a start of the machine, so that BIRD announces nothing before Chorus says so; its folder must be there when BIRD starts, for example through `tmpfiles.d`.',
       default: '/run/chorus/bird.conf',
     }),
     name: option(symbol('a name'), {
