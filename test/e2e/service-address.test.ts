@@ -45,7 +45,7 @@ describe('a service address', requires('root', 'ip'), () => {
     cache: 'off',
     pools: {
       default: {
-        probe: { interval: '100ms', timeout: '400ms', window: { failures: 2, of: 3 } },
+        probe: { interval: '300ms', timeout: '300ms', window: { failures: 2, of: 3 } },
         backends: [backend('hand', server)],
       },
     },
