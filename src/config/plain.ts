@@ -4,6 +4,7 @@ import { formatPerSecond } from '#front/schema.ts';
 import type { ProbeSettings } from '#health/targets.ts';
 import { fileForm } from '#kit/option.ts';
 import { formatDuration, formatSize } from '#kit/units.ts';
+import { layer4Section } from '#layer4/schema.ts';
 import { formatBlock, formatEndpoint } from '#net/address.ts';
 import { serverSection } from '#node/schema.ts';
 import { classes, className, rcodeName, typeName } from '#wire/types.ts';
@@ -61,6 +62,7 @@ export function plainOf(snapshot: Snapshot): PlainMapping {
       'send-buffer': formatSize(tcp.sendBuffer),
     },
     ...plainRoutes(snapshot.routes),
+    layer4: snapshot.layer4 ? plainValue(fileForm(layer4Section, snapshot.layer4)) : 'off',
     server: snapshot.server ? plainValue(fileForm(serverSection, snapshot.server)) : 'off',
     'drain-timeout': formatDuration(snapshot.drainTimeout),
     log: { level: snapshot.log.level, format: snapshot.log.format },

@@ -19,6 +19,7 @@ import {
   text,
   whole,
 } from '#kit/option.ts';
+import { layer4Options } from '#layer4/schema.ts';
 import { netOptions } from '#net/schema.ts';
 import { nodeOptions } from '#node/schema.ts';
 import { routeOptions } from '#route/schema.ts';
@@ -100,6 +101,7 @@ export const configSchema = section('a mapping of options', {
   'withdrawal-budget': routeOptions['withdrawal-budget'],
   state: routeOptions.state,
   server: nodeOptions.server,
+  layer4: layer4Options.layer4,
   'drain-timeout': daemonOptions['drain-timeout'],
   log: daemonOptions.log,
 });

@@ -3,6 +3,7 @@ import { parseDomain } from '#front/schema.ts';
 import { evidenceOf, settingsOf } from '#health/schema.ts';
 import type { EvidenceRules, ProbeSettings } from '#health/targets.ts';
 import type { LogLevel } from '#kit/log.ts';
+import type { Layer4Options } from '#layer4/schema.ts';
 import type { Block, Endpoint } from '#net/address.ts';
 import type { ServerOptions } from '#node/schema.ts';
 import type { BudgetOptions } from '#route/budget-options.ts';
@@ -127,6 +128,8 @@ export type Snapshot = {
   readonly routes: SnapshotRoutes;
   /** Null: Chorus starts no nameserver. */
   readonly server: ServerOptions | null;
+  /** Null: the kernel does not balance. */
+  readonly layer4: Layer4Options | null;
   /** ms. */
   readonly drainTimeout: number;
   readonly log: { readonly level: LogLevel; readonly format: (typeof logFormats)[number] };
@@ -200,6 +203,7 @@ export function snapshotOf(config: Config, file: string, machine: Machine, maxWo
     },
     routes: routesOf(config),
     server: config.server,
+    layer4: config.layer4,
     drainTimeout: config['drain-timeout'],
     log: config.log,
   };

@@ -486,6 +486,34 @@ export const errorTable = {
     remedy: 'Mend the lines named above; docs/announcing.md has all events and what they take.',
     exit: exitCodes.data,
   },
+  LAYER4_NONE: {
+    message: 'the kernel balances nothing: `layer4` is off',
+    remedy:
+      'Set `layer4: { services: […] }` in the configuration; `chorus layer4 --dry-run --config FILE` shows what it would do.',
+    exit: exitCodes.config,
+  },
+  LAYER4_NO_PROGRAM: {
+    message: 'cannot command the kernel: there is no program {program}',
+    remedy: 'Install it (Debian: `apt-get install nftables` or `ipvsadm`).',
+    exit: exitCodes.unavailable,
+  },
+  LAYER4_PERMISSION: {
+    message: '{program} may not change the kernel’s tables: {reason}',
+    remedy:
+      'It needs the capability CAP_NET_ADMIN: start Chorus as root with `user:` (it is kept and lent), or give it with `AmbientCapabilities=` in the systemd unit.',
+    exit: exitCodes.permission,
+  },
+  LAYER4_NO_MODULE: {
+    message: 'the kernel has no IPVS: {reason}',
+    remedy: '`modprobe ip_vs ip_vs_mh` loads it, where the kernel has it; or use `data-plane: nftables`.',
+    exit: exitCodes.unavailable,
+  },
+  LAYER4_REFUSED: {
+    message: 'the kernel’s tables are not as wanted: {what}: {reason}',
+    remedy:
+      'It is tried again each second; `chorus layer4 --dry-run --config FILE` prints what is written, for `nft -c -f -`.',
+    exit: exitCodes.osError,
+  },
   USAGE: {
     message: '{reason}',
     remedy: '`chorus --help` and `chorus COMMAND --help` show what is understood.',
