@@ -22,6 +22,8 @@ bird bird2
 vtysh frr
 exabgp exabgp
 ip iproute2
+nft nftables
+ipvsadm ipvsadm
 cc gcc libc6-dev
 LIST
 [ -n "$missing" ] || exit 0

@@ -1,6 +1,8 @@
 /** What the API asks of the daemon. Every method may throw a ChorusError, which becomes the answer. */
+
 import type { Forcing } from '#health/judge.ts';
 import type { CacheStatus, PoolStatus, Status } from '#insight/status.ts';
+import type { Layer4Status } from '#layer4/report.ts';
 import type { DrainOrder } from '#route/evidence.ts';
 import type { ProblemStatus, RoutesStatus } from '#route/report.ts';
 
@@ -56,6 +58,8 @@ export interface Control {
   flush(name: string | null, subtree: boolean): number;
   /** Service addresses and their routes. Throws ROUTES_NONE. */
   routes(): RoutesStatus;
+  /** What the kernel balances. Throws LAYER4_NONE. */
+  layer4(): Layer4Status;
   /** What the announcer decided on lately, a line each, for `chorus routes --replay`. Throws ROUTES_NONE. */
   routesEvents(): readonly string[];
   /** Takes the service addresses away from the routers, for `ms` or until `undrain`. Throws DRAIN_NOTHING. */

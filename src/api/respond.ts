@@ -17,6 +17,7 @@ const statusOfCode: Partial<Record<ErrorCode, number>> = {
   HTTP_FORBIDDEN: 403,
   HTTP_NOT_FOUND: 404,
   ROUTES_NONE: 404,
+  LAYER4_NONE: 404,
   DRAIN_NOTHING: 409,
   BACKEND_UNKNOWN: 404,
   HTTP_METHOD: 405,

@@ -113,6 +113,12 @@ export const routes: readonly Route[] = [
   },
   {
     method: 'GET',
+    path: '/api/v1/layer4',
+    docs: 'What the kernel balances, and what it should.',
+    answer: control => json(control.layer4()),
+  },
+  {
+    method: 'GET',
     path: '/api/v1/routes/events',
     docs: 'What the announcer decided on lately: a JSON object a line, for `chorus routes --replay`.',
     answer: control => ({

@@ -36,6 +36,9 @@ const control: Control = {
   routes() {
     throw new ChorusError('ROUTES_NONE');
   },
+  layer4() {
+    throw new ChorusError('LAYER4_NONE');
+  },
   routesEvents: () => ['{"at":1}', '{"at":2}'],
   async drain(who, reason, ms) {
     calls.push(`drain ${who} ${reason} ${ms}`);

@@ -9,6 +9,7 @@ import { register as check } from './check.ts';
 import { errorForm } from './command.ts';
 import { register as config } from './config.ts';
 import { register as drain } from './drain.ts';
+import { register as layer4 } from './layer4.ts';
 import { register as node } from './node.ts';
 import { register as probe } from './probe.ts';
 import { register as reload } from './reload.ts';
@@ -30,6 +31,7 @@ const registrations: readonly ((program: Command) => void)[] = [
   up,
   status,
   routes,
+  layer4,
   drain,
   undrain,
   backend,

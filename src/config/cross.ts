@@ -15,6 +15,7 @@ import {
   isWildcard,
   parseEndpoint,
 } from '#net/address.ts';
+import { layer4 } from './cross-layer4.ts';
 import { serviceAddresses } from './cross-routes.ts';
 import { formatPath } from './issues.ts';
 import { elements, isMapping, keysOf } from './looking.ts';
@@ -32,6 +33,7 @@ export function crossCheck(source: Source): Problem[] {
     ...routes(source),
     ...serviceAddresses(source),
     ...server(source),
+    ...layer4(source),
   ];
 }
 
@@ -39,8 +41,9 @@ export function crossCheck(source: Source): Problem[] {
 function noListener(source: Source): Problem[] {
   const listen = source.valueAt(['listen']);
   const empty = Array.isArray(listen) && listen.length === 0;
-  const other = source.valueAt(['layer4']) ?? elements(source, ['service-addresses'])[0];
-  if ((listen !== undefined && !empty) || other !== undefined || !isMapping(source.data)) return [];
+  const kernel = isMapping(source.valueAt(['layer4']));
+  const other = kernel || elements(source, ['service-addresses']).length > 0;
+  if ((listen !== undefined && !empty) || other || !isMapping(source.data)) return [];
   const what = empty ? 'listen: an empty list is not right' : 'listen is missing';
   const expected = empty
     ? 'at least one, where there are no `service-addresses`'

@@ -7,6 +7,7 @@ import { Rates } from '#insight/rates.ts';
 import { buildStatus, type CacheStatus, type PoolStatus, type Status } from '#insight/status.ts';
 import { ChorusError, reasonOf } from '#kit/errors.ts';
 import type { Log } from '#kit/log.ts';
+import type { Layer4Status } from '#layer4/report.ts';
 import type { DrainOrder } from '#route/evidence.ts';
 import type { ProblemStatus, RoutesStatus } from '#route/report.ts';
 import { lowerName, parseName } from '#wire/name.ts';
@@ -108,6 +109,12 @@ export class DaemonControl implements Control {
   routes(): RoutesStatus {
     const status = this.#parts.routes()?.status();
     if (!status) throw new ChorusError('ROUTES_NONE');
+    return status;
+  }
+
+  layer4(): Layer4Status {
+    const status = this.#parts.layer4()?.status();
+    if (!status) throw new ChorusError('LAYER4_NONE');
     return status;
   }
 

@@ -22,6 +22,7 @@ import { DaemonControl } from './control.ts';
 import { Crew } from './crew.ts';
 import { type DescriptorWorld, descriptorLimit, fitDescriptors } from './descriptors.ts';
 import { BoardReader, probeDatagrams } from './evidence.ts';
+import type { KernelLayer4 } from './layer4.ts';
 import type { LogSettings } from './log-sink.ts';
 import { chooseEngine, makeShared } from './memory.ts';
 import type { NodeServer } from './node-server.ts';
@@ -90,6 +91,7 @@ export class Daemon {
     const random = (bound: number) => randomInt(bound);
     let server: NodeServer | null = null;
     let routes: ServiceRoutes | null = null;
+    let layer4: KernelLayer4 | null = null;
     const health = new Health({
       clock: systemClock,
       random,
@@ -102,6 +104,7 @@ export class Daemon {
       onChange: event => {
         // Routes follow before the event loop goes on.
         routes?.changed();
+        layer4?.changed();
         tellChange(log, event);
         server?.look();
       },
@@ -125,6 +128,11 @@ export class Daemon {
       slots,
       applyPlan: (plan, bound) => crew.apply(fit(plan), bound),
       prepare: async wanted => {
+        // Loaded here, put in force below.
+        if (wanted.layer4 && !layer4) {
+          const { KernelLayer4: Layer4 } = await import('./layer4.ts');
+          layer4 = new Layer4({ clock: systemClock, log, health });
+        }
         if (wanted.routes.addresses.length === 0 && !routes) return null;
         const { ServiceRoutes: Routes } = await import('./compose-routing.ts');
         routes ??= new Routes({
@@ -145,6 +153,7 @@ export class Daemon {
       onApplied: (applied, targets) => {
         options.setLog(applied.log);
         health.apply(targets, healthRules(applied));
+        layer4?.apply(applied);
       },
       log,
       wall: () => Date.now(),
@@ -162,6 +171,7 @@ export class Daemon {
         configuration,
         server,
         routes: () => routes,
+        layer4: () => layer4,
       },
       log,
     );
@@ -205,6 +215,7 @@ export class Daemon {
     this.control.stopping();
     // Withdrawn before anything else ends; a reload under way is not waited for.
     await this.#parts.routes()?.leave();
+    await this.#parts.layer4()?.stop();
     await configuration.close();
     const timeout = configuration.running?.drainTimeout ?? 0;
     const abandoned = await crew.drain(timeout);
@@ -254,8 +265,9 @@ export class Daemon {
 }
 
 /** Becomes another user. Where addresses are leased the main thread, and it alone, goes on commanding the network. */
-async function becomeFor({ routes }: Snapshot, account: Account): Promise<boolean> {
-  if (!routes.drivers.some(({ kind }) => needsNetAdmin.includes(kind))) return become(account);
+async function becomeFor({ routes, layer4 }: Snapshot, account: Account): Promise<boolean> {
+  const leases = routes.drivers.some(({ kind }) => needsNetAdmin.includes(kind));
+  if (!leases && !layer4) return become(account);
   const { keepNetAdmin } = await import('#net/capabilities.ts');
   return become(account, process, keepNetAdmin);
 }

@@ -13,6 +13,7 @@ import { netCounters } from '#net/counters.ts';
 import type { ServiceRoutes } from './compose-routing.ts';
 import type { Configuration } from './configuration.ts';
 import type { Crew } from './crew.ts';
+import type { KernelLayer4 } from './layer4.ts';
 import type { NodeServer } from './node-server.ts';
 import { frontRow, netRow } from './rows.ts';
 
@@ -32,6 +33,8 @@ export type Parts = {
   readonly server: NodeServer | null;
   /** Null where there have been no service addresses since the start. */
   readonly routes: () => ServiceRoutes | null;
+  /** Null where the kernel has balanced nothing since the start. */
+  readonly layer4: () => KernelLayer4 | null;
 };
 
 /** What is true now. Throws before the first snapshot is in force. */

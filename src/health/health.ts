@@ -93,7 +93,10 @@ export type BackendHealth = {
 };
 
 /** One backend in short. */
-export type MemberHealth = Pick<BackendHealth, 'pool' | 'backend' | 'slot' | 'family' | 'state' | 'strained'> & {
+export type MemberHealth = Pick<
+  BackendHealth,
+  'pool' | 'backend' | 'slot' | 'family' | 'state' | 'strained'
+> & {
   /** Its weight in the configuration. */
   readonly weight: number;
 };

@@ -20,6 +20,8 @@ const packages = {
   vtysh: 'frr',
   exabgp: 'exabgp',
   ip: 'iproute2',
+  nft: 'nftables',
+  ipvsadm: 'ipvsadm',
   nsenter: 'util-linux',
   setpriv: 'util-linux',
   'systemd-analyze': 'systemd',
