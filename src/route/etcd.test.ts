@@ -200,6 +200,16 @@ describe('the client of etcd', () => {
     }
   });
 
+  test('a watch of a server that hangs is over when a request to it fails', async () => {
+    const url = await server(({ path }, response) => {
+      if (path === '/v3/watch') response.write('{"result":{"header":{"revision":"3"},"created":true}}\n');
+    });
+    const etcd = client([url], { timeout: 300 });
+    const over = new Promise<WatchMessage>(resolve => etcd.watch('/a/', 1, resolve));
+    await assert.rejects(etcd.range('/a/'), { code: 'ETCD_UNREACHABLE' });
+    assert.equal((await over).kind, 'over');
+  });
+
   test('a watch that was ended tells nothing more, and close ends all', async () => {
     const url = await server(
       (_, response) => void response.write('{"result":{"header":{"revision":"3"}}}\n'),

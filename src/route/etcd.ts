@@ -55,6 +55,8 @@ export class EtcdClient {
   readonly #wait: Wait;
   readonly #agents: { readonly http: HttpAgent; readonly https: HttpsAgent };
   readonly #underWay = new Set<ClientRequest>();
+  /** Ends of the watches by server. */
+  readonly #watches = new Map<(reason: string) => void, string>();
   #server = 0;
   #token: string | null = null;
   #closed = false;
@@ -112,15 +114,21 @@ export class EtcdClient {
   watch(prefix: string, from: number, tell: (message: WatchMessage) => void): () => void {
     let request: ClientRequest | undefined;
     let ended = false;
+    const { url } = this;
     const end = (reason: string, failed: boolean) => {
       if (ended) return;
-      ended = true;
-      request?.destroy();
-      if (failed) this.#server++;
+      stop();
+      if (failed && url === this.url) this.#server++;
       tell({ kind: 'over', reason });
     };
+    const fall = (reason: string) => end(reason, false);
+    const stop = () => {
+      ended = true;
+      this.#watches.delete(fall);
+      request?.destroy();
+    };
+    this.#watches.set(fall, url);
     const begin = async () => {
-      const url = this.url;
       const token = await this.#authenticate(url);
       if (ended || this.#closed) return;
       request = this.#request(url, 'watch', watchRequest(prefix, from), token, response => {
@@ -151,10 +159,7 @@ export class EtcdClient {
       request.on('close', calm);
     };
     begin().catch((error: unknown) => end(reasonOf(error), false));
-    return () => {
-      ended = true;
-      request?.destroy();
-    };
+    return stop;
   }
 
   /** Ends all that is under way: it fails. */
@@ -189,7 +194,10 @@ export class EtcdClient {
       }
       return result;
     } catch (error) {
-      if (!(error instanceof LeaseGone) && url === this.url) this.#server++;
+      if (error instanceof LeaseGone) throw error;
+      if (url === this.url) this.#server++;
+      // A server that hangs keeps its watches open and tells nothing.
+      for (const [fall, at] of [...this.#watches]) if (at === url) fall(reasonOf(error));
       throw error;
     }
   }

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { randomInt } from 'node:crypto';
 import { rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { after, before, describe, test } from 'node:test';
+import { after, afterEach, before, describe, test } from 'node:test';
 import { hostPrefix } from '#route/announcement.ts';
 import { Announcer } from '#route/announcer.ts';
 import { keyOf } from '#route/budget-keys.ts';
@@ -190,9 +190,8 @@ describe('the withdrawal budget with etcd', requires('etcd', 'etcdctl', 'root'),
     await isolate();
     await startEtcd();
   });
-  after(async () => {
-    await closeAll();
-  });
+  after(closeAll);
+  afterEach(closeAll);
 
   test('of fronts that race to withdraw one stays; what it knows of the last is told', async t => {
     const fronts = ['fr1', 'fr2', 'fr3'].map(name => new Front(name));
@@ -231,7 +230,6 @@ describe('the withdrawal budget with etcd', requires('etcd', 'etcdctl', 'root'),
     await two.is('up');
     await one.is('down', 'granted');
     await three.is('down', 'granted');
-    await closeAll();
   });
 
   test('a front that is killed is gone with its lease; who had withdrawn comes back', async () => {
@@ -249,7 +247,6 @@ describe('the withdrawal budget with etcd', requires('etcd', 'etcdctl', 'root'),
     await front.is('down', 'granted');
     await again.stop();
     await front.is('degraded', 'denied');
-    await closeAll();
   });
 
   test('etcd hangs, is killed, comes back: what is announced stays, what was allowed stays', async () => {
@@ -275,7 +272,6 @@ describe('the withdrawal budget with etcd', requires('etcd', 'etcdctl', 'root'),
     await two.is('down', 'granted');
     assert.equal(three.state, 'up');
     assert.equal(one.state, 'down');
-    await closeAll();
   });
 
   test('etcd with an empty memory is no reason to go', async () => {
@@ -291,7 +287,6 @@ describe('the withdrawal budget with etcd', requires('etcd', 'etcdctl', 'root'),
     await one.is('down', 'granted');
     two.health(false);
     await two.is('degraded');
-    await closeAll();
   });
 
   test('garbage, other protocols and namesakes are told and not counted', async () => {
@@ -309,6 +304,7 @@ describe('the withdrawal budget with etcd', requires('etcd', 'etcdctl', 'root'),
     await front.is('degraded', 'denied');
     await etcdctl('del', '--prefix', '/chorus/');
     const twin = new Front('fr1');
+    await front.knows('fr1', 'fr1');
     const other = new Front('fr2');
     await poll('both tell', () =>
       [front, twin].every(({ budget }) => budget.status().problems[0]?.code === 'BUDGET_NAMESAKE'),
@@ -316,7 +312,6 @@ describe('the withdrawal budget with etcd', requires('etcd', 'etcdctl', 'root'),
     await other.is('up', 'denied');
     assert.equal(front.state, 'degraded');
     assert.match(twin.view.detail, /our name/);
-    await closeAll();
   });
 
   test('asks with a user where etcd wants one; without the right it says so', async () => {
@@ -342,8 +337,8 @@ describe('the withdrawal budget with etcd', requires('etcd', 'etcdctl', 'root'),
       await poll('no right', () =>
         /permission denied/.test(elsewhere.budget.status().problems[0]?.message ?? ''),
       );
-      await closeAll();
     } finally {
+      await closeAll();
       await etcdctl('--user', 'root:secret', 'auth', 'disable');
     }
   });
@@ -370,6 +365,44 @@ describe('the withdrawal budget with etcd', requires('etcd', 'etcdctl', 'root'),
     await trusting.knows('fr2');
     await closeAll();
     await secure.stop();
+  });
+
+  test('three servers: one that hangs and one that dies are passed over', async () => {
+    const port = (server: number, peer = 0) => 4000 + 10 * server + peer;
+    const at = (server: number, peer = 0) => `http://127.0.0.1:${port(server, peer)}`;
+    const three = [1, 2, 3];
+    const cluster = three.map(server => `e${server}=${at(server, 1)}`).join(',');
+    const servers = three.map(
+      server =>
+        new Program('etcd', [
+          ...['--name', `e${server}`, '--data-dir', join(folder, `e${server}`), '--initial-cluster', cluster],
+          ...['--listen-client-urls', at(server), '--advertise-client-urls', at(server)],
+          ...['--listen-peer-urls', at(server, 1), '--initial-advertise-peer-urls', at(server, 1)],
+          ...['--heartbeat-interval', '50', '--election-timeout', '500'],
+        ]),
+    );
+    const etcds = three.map(server => at(server));
+    const fronts = ['fr1', 'fr2', 'fr3'].map(name => new Front(name, { etcd: etcds }));
+    const [one, two] = fronts as [Front, Front, Front];
+    for (const front of fronts) await front.knows('fr1', 'fr2', 'fr3');
+    servers[0]!.signal('SIGSTOP');
+    one.health(false);
+    await one.is('down', 'granted');
+    await poll('told by another', () =>
+      two.budget.farm().some(({ member, state }) => member === 'fr1' && state === 'down'),
+    );
+    one.health(true);
+    await one.is('up');
+    servers[0]!.signal('SIGCONT');
+    await servers[1]!.kill();
+    two.health(false);
+    await two.is('down', 'granted');
+    // Without a majority nobody is asked.
+    await servers[2]!.kill();
+    one.health(false);
+    await one.is('degraded', 'away');
+    await closeAll();
+    await servers[0]!.stop();
   });
 
   test('the second server is asked when the first is gone', async () => {
