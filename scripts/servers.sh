@@ -21,6 +21,8 @@ etcdctl etcd-client
 bird bird2
 vtysh frr
 exabgp exabgp
+gobgpd gobgpd
+tshark tshark
 ip iproute2
 nft nftables
 ipvsadm ipvsadm

@@ -469,7 +469,9 @@ export class Session {
   #ended(link: Link, problem: SessionProblem, pace: Pace, now: number): void {
     // Another link goes on: it decides.
     if (this.#links.size > 0 && link.state !== 'established') return;
-    this.#problem = problem;
+    // What the peer said tells more than that it does not let us in since.
+    const dull = link.state === 'open-sent' && problem.kind === 'ended' && pace === 'gentle';
+    if (!dull || this.#problem === null || this.#problem.kind === 'unreachable') this.#problem = problem;
     if (link.state === 'established' && now - this.#upSince >= settled) {
       this.#gentle = 0;
       this.#harsh = 0;

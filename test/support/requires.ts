@@ -19,6 +19,8 @@ const packages = {
   birdc: 'bird2',
   vtysh: 'frr',
   exabgp: 'exabgp',
+  gobgpd: 'gobgpd',
+  tshark: 'tshark',
   ip: 'iproute2',
   nft: 'nftables',
   ipvsadm: 'ipvsadm',

@@ -187,7 +187,7 @@ class BgpDriver implements RouteDriver {
   #attend(link: number, socket: Socket): Wire {
     const wire: Wire = { socket, taken: 0, ended: null };
     this.#wires.set(link, wire);
-    let reason = 'the peer closed the connection';
+    let reason = closedByPeer;
     socket.on('error', failure => {
       reason = reasonOfSocket(failure);
     });
@@ -307,6 +307,7 @@ class BgpDriver implements RouteDriver {
 const slow = 2_000;
 /** How reasons of the machine are told apart here. */
 const refused = 'connection refused';
+const closedByPeer = 'the peer closed the connection';
 const setUp = 'set-up: ';
 
 const codes = {
@@ -404,8 +405,9 @@ function attributesOf({ route, wanted }: SentRoute): Attributes {
 function reasonOfSocket(failure: NodeJS.ErrnoException): string {
   const words: Readonly<Record<string, string>> = {
     ECONNREFUSED: refused,
-    ECONNRESET: 'the peer reset the connection',
-    EPIPE: 'the peer closed the connection',
+    // Which of them it is depends on who was faster.
+    ECONNRESET: closedByPeer,
+    EPIPE: closedByPeer,
     ETIMEDOUT: 'no answer',
     EHOSTUNREACH: 'no route to it (host unreachable)',
     ENETUNREACH: 'no route to it (network unreachable)',
