@@ -1,6 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { FarmNet, service } from '#test/support/farm-net.ts';
 import { Flow, type FlowAccount } from '#test/support/flow.ts';
+import { type Way, ways } from '#test/support/ways.ts';
+import { type Figures, frontEvents } from '../lib/front-events.ts';
+import { Fronts } from '../lib/fronts.ts';
 import { attempt } from '../lib/rounds.ts';
 import { allBack, lastGone, Site, settled, watched, zone } from '../lib/sites.ts';
 import { type Announcer, type Announcing, announcers, lacks } from '../subjects/announcers.ts';
@@ -112,7 +115,7 @@ async function round(
 async function measure(
   announcer: Announcer,
   rows: readonly Row[],
-  options: { rounds: number; quick: boolean; parts?: readonly string[] },
+  options: { rounds: number; quick: boolean },
   say: (text: string) => void,
 ): Promise<void> {
   const farm = await FarmNet.make({ routers: ['bird', 'frr'], fronts: 2, nodes: 0 });
@@ -134,13 +137,8 @@ async function measure(
           round(scene, event, restart, options.quick ? 8000 : watched),
         );
         if (!values) return;
-        for (const [key, value] of Object.entries(values)) {
-          row.values[key] ??= [];
-          row.values[key].push(value);
-        }
         if (values.gone === undefined) row.failed = `still announced after ${watched / 1000} s`;
-        const told = metrics.map(({ key, digits }) => `${key} ${values[key]?.toFixed(digits) ?? '–'}`);
-        say(`  round ${turn + 1}  ${row.name.padEnd(28)} ${told.join('  ')}`);
+        take(row, values, turn, say);
       }
     }
   } finally {
@@ -148,6 +146,59 @@ async function measure(
     await Promise.all(sites.map(site => site.stop()));
     await farm.stop();
   }
+}
+
+/** What lacks something, or breaks, is told of in its rows; the others are measured. */
+async function stopAtNothing(
+  rows: readonly Row[],
+  lacking: string | null,
+  measuring: () => Promise<void>,
+): Promise<void> {
+  try {
+    if (lacking !== null) throw new Error(lacking);
+    await measuring();
+  } catch (error) {
+    for (const row of rows) row.failed ??= error instanceof Error ? error.message : String(error);
+  }
+}
+
+/** All events of the fronts with one way of announcing. */
+async function measureFronts(
+  way: Way,
+  rows: readonly Row[],
+  rounds: number,
+  say: (text: string) => void,
+): Promise<void> {
+  const scene = await Fronts.start(way);
+  try {
+    for (let turn = 0; turn < rounds; turn++) {
+      for (const event of frontEvents) {
+        const row = rows.find(({ name }) => name === rowName(way, event));
+        if (!row || row.failed || event.suits?.(scene) === false) continue;
+        const figures = await attempt(row, say, async () => {
+          await scene.settled();
+          return await event.run(scene);
+        });
+        // What an event left behind is not known: the rest is not measured.
+        if (!figures) return;
+        take(row, figures, turn, say);
+      }
+    }
+  } finally {
+    await scene.stop();
+  }
+}
+
+const rowName = ({ name }: { readonly name: string }, event: { readonly name: string }) =>
+  `${name}:${event.name}`;
+
+function take(row: Row, figures: Figures, turn: number, say: (text: string) => void): void {
+  for (const [key, value] of Object.entries(figures)) {
+    row.values[key] ??= [];
+    row.values[key].push(value);
+  }
+  const told = metrics.map(({ key, digits }) => `${key} ${figures[key]?.toFixed(digits) ?? '–'}`);
+  say(`  round ${turn + 1}  ${row.name.padEnd(28)} ${told.join('  ')}`);
 }
 
 export const routes: Case = {
@@ -158,22 +209,24 @@ export const routes: Case = {
     'judges it, is killed, stopped or made to answer SERVFAIL. Seen in the kernel of the routers: when the last of them has lost its way to the node, and when both have it again after the ' +
     'recovery. Lost: no answer within a second, or SERVFAIL. The others run the same dig once a second and count to three.',
   async run(_stage, { rounds, quick = false, parts }, say) {
-    const rows: Row[] = [];
-    for (const event of events)
-      for (const announcer of announcers)
-        if (isWanted(parts, `${announcer.name}:${event.name}`))
-          rows.push({
-            name: `${announcer.name}:${event.name}`,
-            label: announcer.label,
-            group: event.label,
-            values: {},
-          });
+    const allWays: readonly Way[] = Object.values(ways);
+    const row = (subject: { name: string; label: string }, event: { name: string; label: string }): Row[] =>
+      isWanted(parts, rowName(subject, event))
+        ? [{ name: rowName(subject, event), label: subject.label, group: event.label, values: {} }]
+        : [];
+    const rows = [
+      ...frontEvents.flatMap(event => allWays.flatMap(way => row(way, event))),
+      ...events.flatMap(event => announcers.flatMap(announcer => row(announcer, event))),
+    ];
+    const of = ({ name }: { name: string }) => rows.filter(one => one.name.startsWith(`${name}:`));
+    for (const way of allWays) {
+      if (of(way).length > 0)
+        await stopAtNothing(of(way), lacks(way), () => measureFronts(way, of(way), rounds, say));
+    }
     for (const announcer of announcers) {
-      const mine = rows.filter(({ name }) => name.startsWith(`${announcer.name}:`));
-      if (mine.length === 0) continue;
-      const absent = lacks(announcer);
-      if (absent !== null) for (const row of mine) row.failed = absent;
-      else await measure(announcer, mine, { rounds, quick, ...(parts ? { parts } : {}) }, say);
+      const mine = of(announcer);
+      if (mine.length > 0)
+        await stopAtNothing(mine, lacks(announcer), () => measure(announcer, mine, { rounds, quick }, say));
     }
     return { metrics, rows, goals: [] };
   },

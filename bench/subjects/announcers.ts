@@ -192,8 +192,8 @@ exec /usr/bin/python3 -m exabgp healthcheck --no-syslog --no-ip-setup --ip ${ser
 export const announcers: readonly Announcer[] = [exabgp, keepalived, loop];
 
 /** Why an announcer cannot be run here, or null. */
-export function lacks(announcer: Announcer): string | null {
-  const missing = announcer.needs.filter(need => findProgram(need) === undefined);
+export function lacks({ needs }: { readonly needs: readonly string[] }): string | null {
+  const missing = needs.filter(need => findProgram(need) === undefined);
   if (missing.length > 0) return `${missing.join(', ')} not installed`;
   return process.getuid?.() === 0 ? null : 'needs root, for network namespaces';
 }

@@ -8,7 +8,7 @@
  * IPv6 in the same way: 2001:db8:0:1::1, 2001:db8:0:1::b for front 1 (11 in hexadecimal), 2001:db8:9::1 for the client.
  */
 import { Host } from './host.ts';
-import type { Program } from './program.ts';
+import type { Program, Result } from './program.ts';
 import { RouteWatch } from './route-watch.ts';
 
 /** The service addresses that the routers take from fronts. */
@@ -63,6 +63,26 @@ export class Router {
     return this.#daemons.at(-1)!;
   }
 
+  /** Starts it again after `speaker.kill()`. */
+  async restart(): Promise<void> {
+    await Promise.all(this.#daemons.map(daemon => daemon.stop()));
+    await this.start();
+  }
+
+  /** Whether its daemon has a route by a front, whatever the kernel still has of a daemon that died. */
+  async knows(front: number): Promise<boolean> {
+    const route =
+      this.kind === 'bird' ? `show route for ${service.ipv4}/32` : `show bgp ipv4 unicast ${service.ipv4}`;
+    const { stdout } = await this.#asked(route);
+    return new RegExp(`\\b${RegExp.escape(frontAddress(front, this.number))}\\b`).test(stdout);
+  }
+
+  /** Ends the sessions with a front, as an operator does: NOTIFICATION Cease. */
+  async reset(front: number): Promise<void> {
+    if (this.kind === 'bird') await this.ask(`restart "front${front}*"`);
+    else await this.ask(`clear bgp ${frontAddress(front, this.number)}`);
+  }
+
   async start(): Promise<void> {
     const file = this.#options.routerFiles?.[this.number - 1];
     this.#daemons =
@@ -72,10 +92,16 @@ export class Router {
   }
 
   /** Asks its command line: birdc or vtysh. */
-  ask(command: string): Promise<string> {
+  async ask(command: string): Promise<string> {
+    const { code, stdout, stderr } = await this.#asked(command);
+    if (code !== 0) throw new Error(`${this.kind}: ${command}: exit ${code}\n${stdout}${stderr}`);
+    return stdout;
+  }
+
+  #asked(command: string): Promise<Result> {
     return this.kind === 'bird'
-      ? this.host.must('birdc', ['-s', birdSocket, command])
-      : this.host.must('vtysh', ['--vty_socket', frrFolder, '-c', command]);
+      ? this.host.run('birdc', ['-s', birdSocket, command])
+      : this.host.run('vtysh', ['--vty_socket', frrFolder, '-c', command]);
   }
 }
 
@@ -262,10 +288,16 @@ function service() { return net = ${service.ipv4}/32 || net = ${service.ipv6}/12
 protocol device { scan time 10; }
 protocol kernel { ipv4 { import none; export where source = RTS_BGP; }; merge paths yes; scan time 10; }
 protocol kernel { ipv6 { import none; export where source = RTS_BGP; }; merge paths yes; scan time 10; }
+filter announced {
+  if ! service() then reject;
+  # RFC 8326: who is leaving is the last choice.
+  if (65535, 0) ~ bgp_community then bgp_local_pref = 0;
+  accept;
+}
 template bgp fronts {
   passive; hold time ${hold}; error wait time 1,5; graceful restart off;
-  ipv4 { import where service(); export none; };
-  ipv6 { import where service(); export none; };
+  ipv4 { import filter announced; export none; };
+  ipv6 { import filter announced; export none; };
 }
 ${sessions.join('')}
 `;
@@ -286,7 +318,12 @@ ip prefix-list service seq 5 permit ${service.ipv4}/32
 ip prefix-list service seq 10 permit 192.0.2.54/32
 ipv6 prefix-list service seq 5 permit ${service.ipv6}/128
 route-map nothing deny 10
+bgp community-list standard leaving seq 5 permit 65535:0
 route-map global permit 10
+ match community leaving
+ set local-preference 0
+ set ipv6 next-hop prefer-global
+route-map global permit 20
  set ipv6 next-hop prefer-global
 router bgp ${routerAs}
  bgp router-id 10.255.0.${router}

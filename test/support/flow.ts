@@ -19,7 +19,7 @@ export type FlowAccount = {
   readonly ended: number;
   readonly sent: number;
   readonly answered: number;
-  /** When each query was sent that had no answer within a second, in order. */
+  /** When each query was sent that had no answer within two seconds, in order. */
   readonly lost: readonly number[];
   /** When each query was sent that was answered with another code than NOERROR. */
   readonly failed: readonly number[];
@@ -39,7 +39,7 @@ export type FlowOptions = {
   readonly zone?: string;
 };
 
-/** A flow of queries that goes on until `end`. */
+/** A flow of queries that goes on until `end`. What comes before all is warm is not counted. */
 export class Flow {
   readonly #program: Program;
 

@@ -56,6 +56,14 @@ export class RouteWatch {
     );
   }
 
+  /** All changes of a prefix, for a failure message. */
+  story(prefix: string): string {
+    const lines = this.changes(prefix).map(
+      ({ at, hops }) => `${new Date(at).toISOString()} ${prefix} by ${[...hops].join(' and ') || 'nobody'}`,
+    );
+    return lines.join('\n') || `${prefix} was never there`;
+  }
+
   async stop(): Promise<void> {
     await this.#program.stop();
   }

@@ -1,0 +1,209 @@
+/**
+ * Service addresses in a farm with real routers: what an operator was promised, event by event. The bounds are several times
+ * the goals, for machines that are busy; bench/cases/routes.ts measures.
+ */
+import assert from 'node:assert/strict';
+import { after, before, describe, type TestContext, test } from 'node:test';
+import { FarmNet, frontAddress, nodeAddress, nodeAddress6, service } from '../support/farm-net.ts';
+import { Flow } from '../support/flow.ts';
+import { poll } from '../support/poll.ts';
+import type { Program } from '../support/process.ts';
+import { requires } from '../support/requires.ts';
+import { basics, RoutedFront, startNode } from '../support/routed-front.ts';
+import { type Way, ways } from '../support/ways.ts';
+
+const needs = ['root', 'ip', 'nsenter', 'unshare', 'bird', 'vtysh'] as const;
+
+/** Waits until both routers have a way by a front; gives when the later one got it. */
+async function there(farm: FarmNet, front: number, since = 0): Promise<number> {
+  const times = farm.routers.map(({ watch, number }) =>
+    watch.appears(service.ipv4, frontAddress(front, number), since, 30_000),
+  );
+  return Math.max(...(await Promise.all(times)));
+}
+
+/** Waits until no router has a way by a front; gives when the later one lost it. */
+async function gone(farm: FarmNet, front: number, since: number): Promise<number> {
+  const times = farm.routers.map(({ watch, number }) =>
+    watch.vanishes(service.ipv4, frontAddress(front, number), since, 30_000),
+  );
+  return Math.max(...(await Promise.all(times)));
+}
+
+function within(t: TestContext, what: string, took: number, goal: number, bound: number): void {
+  t.diagnostic(`${what}: ${took.toFixed(0)} ms (goal ${goal})`);
+  assert.ok(took <= bound, `${what} took ${took.toFixed(0)} ms, and ${bound} were allowed`);
+}
+
+/** What was promised of a way of announcing, in ms. */
+type Promised = { readonly way: Way; readonly dead: number; readonly hung: number };
+
+const promised: readonly Promised[] = [
+  { way: ways.speaker, dead: 50, hung: 3000 },
+  { way: ways.leaseBird, dead: 2500, hung: 2500 },
+];
+
+for (const { way, dead, hung } of promised) {
+  describe(`two fronts: ${way.label}`, requires(...needs, ...way.needs), () => {
+    let farm: FarmNet;
+    const fronts: RoutedFront[] = [];
+    const nodes: Program[] = [];
+    const daemons: Program[][] = [];
+    const startNodeOf = async (number: number) => {
+      nodes[number - 1] = await startNode(farm.nodes[number - 1]!, [
+        nodeAddress(number),
+        nodeAddress6(number),
+      ]);
+    };
+
+    before(async () => {
+      farm = await FarmNet.make({ routers: ['bird', 'frr'], fronts: 2, nodes: 4 });
+      await Promise.all([1, 2, 3, 4].map(startNodeOf));
+      for (const [i, host] of farm.fronts.entries()) {
+        const front = i + 1;
+        if (way.onLoopback) await host.ip(`address add ${service.ipv4}/32 dev lo`);
+        daemons.push(await way.daemons(host, front));
+        // Each has nodes of its own, so that one site can lose all of them.
+        const nodesOf = front === 1 ? [1, 2] : [3, 4];
+        fronts.push(
+          await RoutedFront.launch(host, {
+            ...basics(nodesOf),
+            'route-drivers': way.drivers(front, ['ipv4']),
+            'service-addresses': [
+              {
+                address: service.ipv4,
+                rise: '500ms',
+                hold: { first: '0s' },
+                ...(way.via && { via: way.via.ipv4 }),
+              },
+            ],
+          }).ready(),
+        );
+      }
+    });
+    after(() => farm?.stop());
+
+    const decided = (front: number, to: string, since = 0) =>
+      fronts[front - 1]!.logged(changed(service.ipv4, to), since);
+
+    test('both routers have both ways, and the fronts know it', async () => {
+      for (const front of [1, 2]) await there(farm, front);
+      const { addresses, routes } = await fronts[0]!.routes();
+      assert.deepEqual(
+        addresses.map(({ address, state }) => [address, state]),
+        [[service.ipv4, 'up']],
+      );
+      assert.ok(routes.length > 0 && routes.every(({ agrees }) => agrees));
+    });
+
+    test('planned drain under load: no query is lost, and it comes back', async () => {
+      const flow = await Flow.start(farm.client, { to: service.ipv4 });
+      const began = Date.now();
+      const drain = await fronts[0]!.command('drain', '--reason', 'new kernel');
+      assert.equal(drain.code, 0, drain.stdout + drain.stderr);
+      await gone(farm, 1, began);
+      const undrained = Date.now();
+      await fronts[0]!.command('undrain');
+      await there(farm, 1, undrained);
+      const account = await flow.end();
+      assert.ok(account.sent > 1000);
+      assert.deepEqual([account.lost.length, account.failed.length], [0, 0]);
+    });
+
+    test('all backends of one site die: its route goes with the verdict, and comes back when they do', async t => {
+      const killed = Date.now();
+      await Promise.all([nodes[0]!.kill(), nodes[1]!.kill()]);
+      const lost = await gone(farm, 1, killed);
+      within(t, 'verdict down → gone', lost - (await decided(1, 'down', killed)), 50, 500);
+      const { addresses } = await fronts[0]!.routes();
+      assert.equal(addresses[0]?.state, 'down');
+      const revived = Date.now();
+      await Promise.all([startNodeOf(1), startNodeOf(2)]);
+      const back = await there(farm, 1, revived);
+      const well = await decided(1, 'up', revived);
+      assert.ok(back >= well - 5, 'nothing is announced before it is well');
+      within(t, 'healthy → there', back - well, 150, 1000);
+    });
+
+    test('a session is reset; a router’s daemon dies and returns: all is as wanted again', async t => {
+      for (const router of farm.routers) {
+        const began = Date.now();
+        await router.reset(1);
+        const [hop, { watch }] = [frontAddress(1, router.number), router];
+        const lost = await watch.vanishes(service.ipv4, hop, began);
+        within(
+          t,
+          `${router.kind}: session reset → there`,
+          (await watch.appears(service.ipv4, hop, lost)) - lost,
+          1000,
+          10_000,
+        );
+      }
+      const [bird] = farm.routers;
+      await bird!.speaker.kill();
+      await bird!.restart();
+      const returned = Date.now();
+      await poll('the restarted router to have it', () => bird!.knows(1));
+      within(t, 'daemon returns → there', Date.now() - returned, 1000, 10_000);
+      await poll('the front to say so', async () =>
+        (await fronts[0]!.routes()).routes.every(({ agrees }) => agrees),
+      );
+    });
+
+    test('stopped (SIGSTOP): the route goes with the hold time, and comes back', async t => {
+      const began = Date.now();
+      fronts[0]!.program.signal('SIGSTOP');
+      within(t, 'SIGSTOP → gone', (await gone(farm, 1, began)) - began, hung, 3 * hung);
+      const woken = Date.now();
+      fronts[0]!.program.signal('SIGCONT');
+      await there(farm, 1, woken);
+    });
+
+    test('killed under load: lost is only what was under way, and sessions of the other front go on', async t => {
+      const flow = await Flow.start(farm.client, { to: service.ipv4, connections: 16 });
+      await poll('both fronts to have clients', async () => await everyoneServes(farm));
+      const killed = Date.now();
+      await fronts[0]!.program.kill();
+      const lost = await gone(farm, 1, killed);
+      within(t, 'kill -9 → gone', lost - killed, dead, Math.max(1000, 3 * dead));
+      const { lost: queries, sessions, sent } = await flow.end();
+      t.diagnostic(`${queries.length} of ${sent} queries lost`);
+      // What was sent until the routers knew; a query may wait on its way for a moment.
+      const late = queries.filter(at => at < killed - 100 || at > lost + 100);
+      assert.deepEqual(late, [], 'lost only until the withdrawal');
+      assert.ok(
+        sessions.some(({ broken }) => broken === null),
+        'sessions on the other front last',
+      );
+      assert.ok(
+        sessions.every(({ broken }) => broken === null || broken >= killed),
+        'none breaks before',
+      );
+      const restarted = Date.now();
+      fronts[0]!.relaunch();
+      await there(farm, 1, restarted);
+    });
+
+    if (way.needs.length > 0)
+      test('the routing daemon is killed and started again: all is as wanted again', async t => {
+        const began = Date.now();
+        await daemons[0]!.at(-1)!.kill();
+        await gone(farm, 1, began);
+        daemons[0] = await way.daemons(farm.fronts[0]!, 1);
+        const returned = Date.now();
+        within(t, 'daemon returns → there', (await there(farm, 1, began)) - returned, 1000, 10_000);
+      });
+  });
+}
+
+/** The line of the log that says that a service address changed its state. */
+const changed = (address: string, to: string) =>
+  new RegExp(`service address changed address=${RegExp.escape(address)} .*\\bto=${to}\\b`);
+
+/** Whether each front has an established connection over TCP at the service address. */
+async function everyoneServes(farm: FarmNet): Promise<boolean> {
+  const lists = farm.fronts.map(host =>
+    host.must('ss', ['-Htn', 'state', 'established', 'sport', '=', ':53']),
+  );
+  return (await Promise.all(lists)).every(text => text.includes(service.ipv4));
+}
