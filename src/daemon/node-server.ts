@@ -8,11 +8,13 @@ import type { BackendHealth, Health } from '#health/health.ts';
 import { serves } from '#health/judge.ts';
 import { reasonOf } from '#kit/errors.ts';
 import type { Log } from '#kit/log.ts';
+import { formatEndpoint } from '#net/address.ts';
 import { commandOf } from '#node/kinds.ts';
 import { Output } from '#node/output.ts';
 import { endLeftBehind, type LaunchPlan, launch } from '#node/process.ts';
 import { mostNames, parseWarmName, type ServerOptions } from '#node/schema.ts';
 import { type Answers, type ServerReport, Supervisor } from '#node/supervisor.ts';
+import { isTaken } from '#node/taken.ts';
 import { parseNames, type WarmName, warmUp } from '#node/warm-up.ts';
 import { resolveAccount } from './account.ts';
 
@@ -34,7 +36,8 @@ export class NodeServer {
   readonly #options: ServerOptions;
   readonly #world: NodeServerWorld;
   readonly #supervisor: Supervisor;
-  readonly #backend: { readonly address: string; readonly port: number } | undefined;
+  /** Where it is asked. */
+  readonly #places: readonly { readonly address: string; readonly port: number }[];
   readonly #plan: LaunchPlan;
   #unwait: (() => void) | null = null;
   #toldUntied = false;
@@ -44,7 +47,7 @@ export class NodeServer {
     const { clock, log, health } = world;
     this.#options = options;
     this.#world = world;
-    this.#backend = snapshot.pools.find(({ name }) => name === options.pool)?.backends[0];
+    this.#places = snapshot.pools.find(({ name }) => name === options.pool)?.backends ?? [];
     this.#plan = {
       command: options.command ?? commandOf(options.kind, options.config),
       environment: options.environment,
@@ -72,7 +75,8 @@ export class NodeServer {
       },
       {
         clock,
-        launch: ended => launch(this.#plan, output, ended, () => this.#untied()),
+        launch: ended =>
+          launch(this.#plan, output, ended, { taken: () => this.#taken(), onUntied: () => this.#untied() }),
         lastLines: () => output.last,
         warmUp: this.#warms() ? done => this.#warmUp(done) : null,
         onEnded: detail => {
@@ -156,14 +160,14 @@ export class NodeServer {
 
   #warms(): boolean {
     const { names, file } = this.#options['warm-up'];
-    return this.#backend !== undefined && (names.length > 0 || file !== undefined);
+    return this.#places.length > 0 && (names.length > 0 || file !== undefined);
   }
 
   #warmUp(done: (result: string) => void): () => void {
     const { clock, random } = this.#world;
     const { within } = this.#options['warm-up'];
     const world = { clock, random, datagrams: systemDatagrams };
-    return warmUp(this.#backend!, this.#names(), within, world, done);
+    return warmUp(this.#places[0]!, this.#names(), within, world, done);
   }
 
   #names(): readonly WarmName[] {
@@ -179,6 +183,13 @@ export class NodeServer {
       log.warn('the names of the warm-up cannot be read', { file, reason: reasonOf(error) });
       return own;
     }
+  }
+
+  /** Why it may not be started: another server listens where it is to. */
+  #taken(): string | null {
+    const place = this.#places.find(({ address, port }) => isTaken(address, port));
+    if (!place) return null;
+    return `another server listens at ${formatEndpoint(place)} already (ss -lnptu names it), and the two would share its queries: stop it`;
   }
 
   #untied(): void {

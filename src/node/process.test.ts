@@ -30,7 +30,7 @@ function begin(command: string[], more: Partial<LaunchPlan> = {}) {
   );
   let child: ServerProcess | undefined;
   const ended = new Promise<ServerEnd>(resolve => {
-    child = launch(plan(command, more), output, resolve);
+    child = launch(plan(command, more), output, resolve, { taken: () => null, onUntied: () => {} });
   });
   return { output, ended, child: child! };
 }

@@ -54,12 +54,20 @@ export function commandLine(
   return { words: [setpriv.path, '--pdeathsig=KILL', ...as, '--', ...own], tied: true };
 }
 
-/** Starts the server. `onUntied` is told when the kernel cannot tie its life to ours. Never throws. */
+/** What `launch` asks and tells besides. */
+export type LaunchWorld = {
+  /** Why it may not be started now; null: it may. */
+  readonly taken: () => string | null;
+  /** The kernel cannot tie its life to ours. */
+  readonly onUntied: () => void;
+};
+
+/** Starts the server. Never throws. */
 export function launch(
   plan: LaunchPlan,
   output: Output,
   ended: (how: ServerEnd) => void,
-  onUntied: () => void = () => {},
+  { taken, onUntied }: LaunchWorld,
 ): ServerProcess {
   const nothing = (reason: string): ServerProcess => {
     queueMicrotask(() => ended({ failed: reason }));
@@ -68,6 +76,8 @@ export function launch(
   const root = process.geteuid?.() === 0;
   const line = commandLine(plan, root, name => findProgram(name, root, machineFiles));
   if ('reason' in line) return nothing(line.reason);
+  const refusal = taken();
+  if (refusal !== null) return nothing(refusal);
   if (!line.tied) onUntied();
   const [program = '', ...rest] = line.words;
   let child: ChildProcess;

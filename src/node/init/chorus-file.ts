@@ -1,7 +1,7 @@
 /** Chorus' own configuration for a node without a balancer. */
 import { isIpv6 } from '#net/address.ts';
 import { type NodePlan, titleOf } from './plan.ts';
-import { leaseInterface } from './routing.ts';
+import { leaseInterface, worseInterface } from './routing.ts';
 import { aliveAddress, aliveName, type InitFile, type ServerFiles } from './servers.ts';
 
 const quoted = (address: string) => `"${address}"`;
@@ -32,7 +32,11 @@ ${plan.services
 route-drivers:
   # The routing daemon announces what stands on this interface; it stands there only while Chorus lives and finds it well.
   lease:
-    lease: { interface: ${leaseInterface}, lifetime: 2s }
+    lease:
+      interface: ${leaseInterface}
+      interfaces: { degraded: ${worseInterface}, draining: ${worseInterface} }
+      overlap: ${plan.routing === 'bird' ? 'on' : 'off'}
+      lifetime: 2s
 
 pools:
   default:

@@ -130,7 +130,7 @@ describe('the files', () => {
         /redistribute connected .*route-map service|redistribute connected route-map service/,
       );
       const bird = file('bind', 'bird.conf', protocol);
-      assert.match(bird, /net ~ \[ 192\.0\.2\.53\/32 \] then accept/);
+      assert.match(bird, /net !~ \[ 192\.0\.2\.53\/32 \] then reject/);
       assert.doesNotMatch(bird, /export all/);
     }
   });

@@ -7,6 +7,10 @@ import type { InitFile } from './servers.ts';
 
 /** The interface that gets the service addresses, with a lifetime. */
 export const leaseInterface = 'chorus0';
+/** The one that gets them while the node is overloaded or drained: announced worse. */
+export const worseInterface = 'chorus0-worse';
+/** The metric of what stands on either: OSPF's, and the MED of BGP. */
+const metrics = { ospf: [20, 1000], bgp: [0, 1000] } as const;
 
 /** The file of the routing daemon; none for `none`. */
 export function routingFiles(plan: NodePlan): InitFile[] {
@@ -19,7 +23,8 @@ export function routingFiles(plan: NodePlan): InitFile[] {
 
 const why = [
   'Chorus puts the service addresses on the interface chorus0, for two seconds at a time, and only while the nameserver of this',
-  'node answers well. This daemon announces the addresses of that interface, and nothing else of this node.',
+  'node answers well; on chorus0-worse instead while it is overloaded or drained. This daemon announces the addresses of these two',
+  'interfaces, those of the second with a worse metric, and nothing else of this node.',
 ];
 
 /** A router id must look like an IPv4 address; a node without one gets one made of its IPv6 address. */
@@ -39,12 +44,14 @@ function frr(plan: NodePlan, protocol: Protocol): string {
       (address, i) =>
         `${family} prefix-list ${name} seq ${5 * (i + 1)} permit ${formatPrefix(hostPrefix(address))}`,
     );
-  const map = (family: string, name: string) => [
-    `route-map ${name} permit 10`,
-    ` match interface ${leaseInterface}`,
-    ` match ${family} address prefix-list ${name}`,
-    'exit',
-  ];
+  const map = (family: string, name: string) =>
+    [leaseInterface, worseInterface].flatMap((link, i) => [
+      `route-map ${name} permit ${10 * (i + 1)}`,
+      ` match interface ${link}`,
+      ` match ${family} address prefix-list ${name}`,
+      ` set metric ${metrics[protocol.kind][i]}`,
+      'exit',
+    ]);
   const lines = [
     `! FRR on the node ${plan.name}. Written by \`chorus node init ${plan.kind}\`.`,
     ...why.map(line => `! ${line}`),
@@ -90,7 +97,7 @@ function frrOspf(
       ? [
           'router ospf',
           ` ospf router-id ${routerId(plan)}`,
-          ' redistribute connected metric 20 metric-type 1 route-map service',
+          ' redistribute connected metric-type 1 route-map service',
           'exit',
         ]
       : []),
@@ -98,7 +105,7 @@ function frrOspf(
       ? [
           'router ospf6',
           ` ospf6 router-id ${routerId(plan)}`,
-          ' redistribute connected metric 20 metric-type 1 route-map service6',
+          ' redistribute connected metric-type 1 route-map service6',
           'exit',
         ]
       : []),
@@ -152,13 +159,16 @@ function bird(plan: NodePlan, protocol: Protocol): string {
   const [v4, v6] = [ofFamily(plan.services, false), ofFamily(plan.services, true)];
   const set = (services: readonly string[]) =>
     services.map(address => formatPrefix(hostPrefix(address))).join(', ');
+  const metric = protocol.kind === 'ospf' ? 'ospf_metric1' : 'bgp_med';
   const filter = (name: string, services: readonly string[]) =>
     services.length === 0
       ? []
       : [
           `filter ${name} {`,
-          `  if source = RTS_DEVICE && net ~ [ ${set(services)} ] then accept;`,
-          '  reject;',
+          `  if source != RTS_DEVICE || net !~ [ ${set(services)} ] then reject;`,
+          `  ${metric} = ${metrics[protocol.kind][0]};`,
+          `  if ifname = "${worseInterface}" then ${metric} = ${metrics[protocol.kind][1]};`,
+          '  accept;',
           '}',
         ];
   const lines = [
@@ -169,7 +179,7 @@ function bird(plan: NodePlan, protocol: Protocol): string {
     '',
     'protocol device { scan time 10; }',
     'protocol direct lease {',
-    `  interface "${leaseInterface}";`,
+    `  interface "${leaseInterface}", "${worseInterface}";`,
     ...(v4.length > 0 ? ['  ipv4;'] : []),
     ...(v6.length > 0 ? ['  ipv6;'] : []),
     '}',
