@@ -39,6 +39,7 @@ function ofAddress(
   addresses.set(address, path);
   return [
     ...prefixOf(source, path, address, prefixes),
+    ...otherFamily(source, path, address),
     ...tooFew(source, path, address),
     ...askedThere(source, path, address),
   ];
@@ -98,6 +99,18 @@ function hostOnly(source: Source, path: Path): string | undefined {
   const via = texts(source, [...path, 'via']).map(({ text }) => text);
   const names = via.length > 0 ? via : keysOf(source.valueAt(['route-drivers']));
   return names.find(name => source.valueAt(['route-drivers', name, 'lease']) !== undefined);
+}
+
+/** A BGP session carries the families that are offered on it. */
+function otherFamily(source: Source, path: Path, address: string): Problem[] {
+  const family = isIpv6(address) ? 'ipv6' : 'ipv4';
+  return texts(source, [...path, 'via']).flatMap(({ path: at, text }) => {
+    const families = texts(source, ['route-drivers', text, 'bgp', 'families']);
+    const [first] = families;
+    if (!first || families.some(each => each.text === family)) return [];
+    const what = `${formatPath(at)}: the route driver ${text} carries ${first.text} only (line ${source.locate(first.path).line}), and ${address} is none`;
+    return [{ ...source.locate(at), what, expected: `another driver, or ${family} among its \`families\`` }];
+  });
 }
 
 /** `least` cannot be more than there are. */

@@ -233,14 +233,17 @@ describe('problems of service addresses', () => {
     ]);
   });
 
+  const core4 =
+    'core4: { bgp: { peer: 10.0.0.9, peer-as: 1, local-as: 2, router-id: 10.0.0.3, families: ipv4 } }';
+  const more4 = base.replace('route-drivers: {', `route-drivers: { ${core4}, lo: { lease: {} },`);
   const all: Record<string, [string, string]> = {
     'an address twice': [
       'service-addresses: [{ address: 192.0.2.53 }, { address: 192.0.2.53 }]',
       'f.yaml:5:57: service-addresses[1]: 192.0.2.53 is a service address already (line 5)',
     ],
     'a prefix twice': [
-      'service-addresses: [{ address: 192.0.2.53, prefix: 192.0.2.0/24 }, { address: 192.0.2.54, prefix: 192.0.2.0/24 }]',
-      'f.yaml:5:99: service-addresses[1]: 192.0.2.0/24 is announced for another service address already (line 5); expected a prefix of its own: one route cannot follow two addresses',
+      'service-addresses: [{ address: 192.0.2.53, prefix: 192.0.2.0/24, via: core1 }, { address: 192.0.2.54, prefix: 192.0.2.0/24, via: core1 }]',
+      'f.yaml:5:111: service-addresses[1]: 192.0.2.0/24 is announced for another service address already (line 5); expected a prefix of its own: one route cannot follow two addresses',
     ],
     'a multicast address': [
       'service-addresses: [{ address: 224.0.0.53 }]',
@@ -258,6 +261,14 @@ describe('problems of service addresses', () => {
       'service-addresses: [{ address: 10.0.0.2 }]',
       'f.yaml:2:89: pools.default.backends[1]: 10.0.0.2 is a service address (line 5); whichever front announces it would be asked; expected an address of this one nameserver',
     ],
+    'a driver of the other family': [
+      'service-addresses: [{ address: "2001:db8::53", via: [core4] }]',
+      'f.yaml:5:54: service-addresses[0].via[0]: the route driver core4 carries ipv4 only (line 3), and 2001:db8::53 is none; expected another driver, or ipv6 among its `families`',
+    ],
+    'a prefix on an interface': [
+      'service-addresses: [{ address: 192.0.2.53, via: [lo], prefix: 192.0.2.0/24 }]',
+      'f.yaml:5:63: service-addresses[0].prefix: the route driver lo raises addresses on an interface and cannot announce 192.0.2.0/24; expected no `prefix`, or `via` other drivers',
+    ],
     'a state folder that is relative': [
       'state: var/chorus',
       'f.yaml:5:8: state: "var/chorus" is not right; expected the path of a folder, from the root',
@@ -268,7 +279,7 @@ describe('problems of service addresses', () => {
     ],
   };
   for (const [name, [more, expected]] of Object.entries(all)) {
-    test(name, () => assert.deepEqual(problems(`${base}${more}`), [expected]));
+    test(name, () => assert.deepEqual(problems(`${more4}${more}`), [expected]));
   }
 });
 
@@ -285,7 +296,7 @@ describe('problems of route drivers', () => {
   test('no kind', () => {
     assert.match(
       drivers('{ core1: {} }')[0] ?? '',
-      /^f\.yaml:3:25: route-drivers\.core1: a mapping is not right; expected a kind of driver: one of (.*, )?frr/,
+      /^f\.yaml:3:25: route-drivers\.core1: a mapping is not right; expected a kind of driver: one of bgp, bird, exabgp, frr, lease$/,
     );
   });
   test('a kind that there is not', () => {
@@ -342,6 +353,10 @@ describe('what is doubtful', () => {
     'no backend of the family': [
       `${base.replace(', { name: rin, address: "2001:db8::9" }', '')}service-addresses: { address: "2001:db8::53", family: own }`,
       'service-addresses.2001:db8::53: pool default has no IPv6 backend, so all of its backends count for it',
+    ],
+    'drivers of the other family only': [
+      `${base.replace(/route-drivers.*/, 'route-drivers: { core4: { bgp: { peer: 10.0.0.9, peer-as: 1, local-as: 2, router-id: 10.0.0.3, families: ipv4 } } }')}service-addresses: [{ address: 192.0.2.53 }, { address: "2001:db8::53" }]`,
+      'service-addresses.2001:db8::53: no route driver carries IPv6, so no router is told of it',
     ],
     'drivers without addresses': [
       unbudgeted,

@@ -211,11 +211,10 @@ export function snapshotOf(config: Config, file: string, machine: Machine, maxWo
 
 function routesOf(config: Config): SnapshotRoutes {
   const drivers = Object.entries(config['route-drivers']).map(([name, driver]) => driverPlanOf(name, driver));
-  const names = drivers.map(({ name }) => name);
   return {
     drivers,
     addresses: config['service-addresses'].map(entry =>
-      addressPlanOf(entry, names, Object.keys(config.pools)),
+      addressPlanOf(entry, drivers, Object.keys(config.pools)),
     ),
     drain: drainPlanOf(config.drain),
     budget: config['withdrawal-budget'],

@@ -43,6 +43,8 @@ function ofAddress(plan: AddressPlan, snapshot: Snapshot): string[] {
   if (snapshot.listen.length > 0 && !covered)
     warn('no listener has this address: its clients reach Chorus only if something brings them to another');
   const six = isIpv6(address);
+  if (plan.via.length === 0 && snapshot.routes.drivers.length > 0)
+    warn(`no route driver carries ${six ? 'IPv6' : 'IPv4'}, so no router is told of it`);
   const lacking = plan.pools.filter(name =>
     snapshot.pools.some(
       pool => pool.name === name && !pool.backends.some(backend => isIpv6(backend.address) === six),

@@ -19,7 +19,7 @@ import {
   whole,
 } from '#kit/option.ts';
 import { nearest } from '#kit/suggest.ts';
-import { type Block, blockHas, formatBlock, parseBlock } from '#net/address.ts';
+import { type Block, blockHas, formatBlock, isIpv6, parseBlock } from '#net/address.ts';
 import { address } from '#net/schema.ts';
 import { type Attributes, gracefulShutdown, hostPrefix } from './announcement.ts';
 import { budgetSection } from './budget-options.ts';
@@ -67,6 +67,11 @@ export function driverPlanOf(name: string, config: z.output<typeof driver>): Dri
   const [kind = '', options] = Object.entries(config).find(([, value]) => value !== undefined) ?? [];
   // The schema has made sure that the kind is one of the registry, and that its options are of that kind.
   return { name, kind, options } as DriverPlan;
+}
+
+/** Whether a driver can announce addresses of a family. Those of routing daemons can where the daemon is set up for it. */
+export function carries({ kind, options }: DriverPlan, family: 'ipv4' | 'ipv6'): boolean {
+  return kind !== 'bgp' || options.families.includes(family);
 }
 
 /** The schema of a kind's options. */
@@ -177,7 +182,7 @@ const serviceEntry = section('a mapping with address', {
   }),
   via: optional(list('a list of names of route drivers', label('the name of a route driver')), {
     docs: 'The route drivers that announce it, by name.',
-    optional: 'all of `route-drivers`',
+    optional: 'all of `route-drivers` that carry its family',
     example: ['core1'],
   }),
   pools: optional(list('a list of names of pools', label('the name of a pool')), {
@@ -266,17 +271,18 @@ const serviceEntry = section('a mapping with address', {
 
 type ServiceConfig = z.output<typeof serviceEntry>;
 
-/** The plan of a service address; `drivers` and `pools` are all names that there are. */
+/** The plan of a service address; `drivers` are all that there are, and `pools` their names. */
 export function addressPlanOf(
   config: ServiceConfig,
-  drivers: readonly string[],
+  drivers: readonly DriverPlan[],
   pools: readonly string[],
 ): AddressPlan {
   const { address: own, prefix, family, least, rise, fall, hold, role } = config;
+  const able = drivers.filter(each => carries(each, isIpv6(own) ? 'ipv6' : 'ipv4'));
   return {
     address: own,
     prefix: prefix ? prefixOf(prefix) : hostPrefix(own),
-    via: [...new Set(config.via ?? drivers)],
+    via: [...new Set(config.via ?? able.map(({ name }) => name))],
     pools: [...new Set(config.pools ?? pools)],
     family,
     least,
