@@ -10,6 +10,7 @@ import {
   type IncomingMessage,
 } from 'node:http';
 import { Agent as HttpsAgent, request as httpsRequest } from 'node:https';
+import { createSecureContext } from 'node:tls';
 import { ChorusError, reasonOf } from '#kit/errors.ts';
 import {
   type RangeReply,
@@ -61,20 +62,21 @@ export class EtcdClient {
   #token: string | null = null;
   #closed = false;
 
+  /** Throws what is wrong with the texts of `tls`. */
   constructor(options: EtcdOptions, wait: Wait) {
     this.#options = options;
     this.#wait = wait;
     const { ca, cert, key } = options.tls;
+    const secureContext = createSecureContext({
+      ...(ca !== null && { ca }),
+      ...(cert !== null && { cert }),
+      ...(key !== null && { key }),
+    });
     // The watch has a connection of its own; the rest share a few.
     const settings = { keepAlive: true, maxSockets: 8, maxFreeSockets: 4 };
     this.#agents = {
       http: new HttpAgent(settings),
-      https: new HttpsAgent({
-        ...settings,
-        ...(ca !== null && { ca }),
-        ...(cert !== null && { cert }),
-        ...(key !== null && { key }),
-      }),
+      https: new HttpsAgent({ ...settings, secureContext }),
     };
   }
 
@@ -221,14 +223,15 @@ export class EtcdClient {
     return new Promise((resolve, reject) => {
       const fail = (reason: string) => {
         calm();
-        request.destroy();
+        request?.destroy();
         reject(new ChorusError('ETCD_UNREACHABLE', { url, reason }));
       };
       if (this.#closed) return reject(new ChorusError('ETCD_UNREACHABLE', { url, reason: 'closed' }));
       const calm = this.#wait(this.#options.timeout, () =>
         fail(`no answer within ${this.#options.timeout} ms`),
       );
-      const request = this.#request(url, path, body, token, response => {
+      let request: ClientRequest | undefined;
+      request = this.#request(url, path, body, token, response => {
         const parts: Buffer[] = [];
         let octets = 0;
         response.on('data', (part: Buffer) => {

@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { ChorusError, reasonOf } from '#kit/errors.ts';
 import { type Asked, BudgetMachine, type BudgetRules, type FarmRow, type StoreReply } from './budget.ts';
-import { EtcdClient, LeaseGone } from './etcd.ts';
+import { EtcdClient, LeaseGone, type Wait } from './etcd.ts';
 import type { BudgetView } from './evidence.ts';
 import type { AddressReport, BudgetStatus } from './report.ts';
 
@@ -52,10 +52,7 @@ export class WithdrawalBudget {
   constructor(settings: BudgetSettings, world: BudgetSurroundings) {
     this.#settings = settings;
     this.#world = world;
-    const { user, passwordFile, ca, cert, key, etcd: urls, timeout } = settings;
-    const password = passwordFile === null ? '' : read(passwordFile).replace(/\r?\n$/, '');
-    const tls = { ca: ca && read(ca), cert: cert && read(cert), key: key && read(key) };
-    this.#client = makeClient({ urls, timeout, tls, auth: user === null ? null : { user, password } }, world);
+    this.#client = makeClient(settings, world.wait);
     const instance = Array.from({ length: 16 }, () => world.random(16).toString(16)).join('');
     this.#machine = new BudgetMachine(settings.rules, { ...world, instance });
   }
@@ -182,15 +179,14 @@ export class WithdrawalBudget {
   }
 }
 
-function makeClient(
-  options: ConstructorParameters<typeof EtcdClient>[0],
-  { wait }: BudgetSurroundings,
-): EtcdClient {
-  const { ca, cert, key } = options.tls;
+function makeClient({ etcd: urls, timeout, user, ...files }: BudgetSettings, wait: Wait): EtcdClient {
+  const { passwordFile, ca, cert, key } = files;
+  const password = passwordFile === null ? '' : read(passwordFile).replace(/\r?\n$/, '');
+  const tls = { ca: ca && read(ca), cert: cert && read(cert), key: key && read(key) };
   try {
-    return new EtcdClient(options, wait);
+    return new EtcdClient({ urls, timeout, tls, auth: user === null ? null : { user, password } }, wait);
   } catch (error) {
-    const file = [ca && 'ca', cert && 'cert', key && 'key'].filter(Boolean).join(', ');
+    const file = [ca, cert, key].filter(Boolean).join(', ');
     throw new ChorusError('ETCD_FILE', { file, reason: reasonOf(error) });
   }
 }

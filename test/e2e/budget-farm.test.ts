@@ -23,7 +23,7 @@ const etcdHost = 3;
 const etcdUrl = `http://${nodeAddress(etcdHost)}:2379`;
 
 /** A site: a node, and a front that knows no other. */
-function configuration(front: number): string {
+function configuration(front: number, settle = '1s'): string {
   return stringify({
     listen: [`${service.ipv4}:53`],
     api: '127.0.0.1:8053',
@@ -50,7 +50,7 @@ function configuration(front: number): string {
       member: `front${front}`,
       etcd: [etcdUrl],
       lease: '2s',
-      settle: '1s',
+      settle,
     },
   });
 }
@@ -127,6 +127,23 @@ describe(
         const { farm: known, budget } = await routesOf(farm.fronts[0]!);
         return budget?.state === 'up' && known.filter(({ state }) => state === 'up').length === 3;
       });
+    });
+
+    test('a reload with other options of the budget is a change of voice, and of nothing else', async () => {
+      const [host] = farm.fronts;
+      const [router] = farm.routers;
+      const began = Date.now();
+      host!.write('/run/chorus/chorus.yaml', configuration(1, '1500ms'));
+      const { code, stderr } = await host!.run(chorusCommand, ['reload', '--api', '127.0.0.1:8053']);
+      assert.equal(code, 0, stderr);
+      await poll('the farm', async () => {
+        const { farm: known, budget } = await routesOf(host!);
+        return budget?.state === 'up' && budget.problems.length === 0 && known.length === 3;
+      });
+      assert.deepEqual(
+        router!.watch.changes(service.ipv4).filter(({ at }) => at > began),
+        [],
+      );
     });
 
     test('a site that fails goes; the last healthy one stays, degraded and alarmed; all at once is everybody', async t => {
