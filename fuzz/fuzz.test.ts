@@ -6,6 +6,7 @@ import { test } from 'node:test';
 import { bgp } from './bgp.ts';
 import { bgpSession } from './bgp-session.ts';
 import { codec } from './codec.ts';
+import { drain } from './drain.ts';
 import { etcd } from './etcd.ts';
 import { corpusOf, fuzzTarget, type Target } from './harness.ts';
 import { keepalived } from './keepalived.ts';
@@ -15,7 +16,19 @@ import { scan } from './scan.ts';
 import { stream } from './stream.ts';
 import { zone } from './zone.ts';
 
-for (const target of [bgp, bgpSession, codec, etcd, keepalived, netlink, routing, scan, stream, zone]) {
+for (const target of [
+  bgp,
+  bgpSession,
+  codec,
+  drain,
+  etcd,
+  keepalived,
+  netlink,
+  routing,
+  scan,
+  stream,
+  zone,
+]) {
   for (const [file, input] of corpusOf(target.name)) {
     test(`${target.name} stands ${file}`, () => void target.judge(input));
   }

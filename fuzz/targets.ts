@@ -3,6 +3,7 @@
 import * as bgp from './bgp.ts';
 import * as bgpSession from './bgp-session.ts';
 import * as codec from './codec.ts';
+import * as drain from './drain.ts';
 import * as etcd from './etcd.ts';
 import { front, frontLoop } from './front.ts';
 import type { FuzzOptions, FuzzResult } from './harness.ts';
@@ -20,6 +21,7 @@ export const targets: Readonly<
   bgp,
   'bgp-session': bgpSession,
   codec,
+  drain,
   etcd,
   front,
   'front-loop': frontLoop,

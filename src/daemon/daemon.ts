@@ -213,10 +213,11 @@ export class Daemon {
   async stop(): Promise<void> {
     const { crew, configuration } = this.#parts;
     this.control.stopping();
-    // Withdrawn before anything else ends; a reload under way is not waited for.
+    // No reload begins any more. Withdrawn before anything else ends: one that is under way is not waited for.
+    const closed = configuration.close();
     await this.#parts.routes()?.leave();
     await this.#parts.layer4()?.stop();
-    await configuration.close();
+    await closed;
     const timeout = configuration.running?.drainTimeout ?? 0;
     const abandoned = await crew.drain(timeout);
     if (abandoned > 0) this.#log.warn('queries given up at the end of drain-timeout', { queries: abandoned });

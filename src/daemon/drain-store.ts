@@ -29,7 +29,9 @@ export function plainText(text: string): string {
   return text
     .replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]+/gu, ' ')
     .trim()
-    .slice(0, drainTextLimit);
+    .slice(0, drainTextLimit)
+    .toWellFormed()
+    .trim();
 }
 
 /** Reads the content of the file. `now`: time of day in ms since 1970. */

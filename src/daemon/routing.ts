@@ -161,6 +161,11 @@ export class Routing {
    * announced. A driver of changed options ends before its successor begins: both would speak to the same software.
    */
   apply({ plan, made }: PreparedDrivers, agreeing: Agreeing | null): void {
+    // Stopped meanwhile: nothing may begin any more.
+    if (this.#ended) {
+      this.discard({ plan, made });
+      return;
+    }
     const now = this.#world.clock.now();
     const before = this.#plan;
     const had = this.#running ? [...this.#pairs.values()].filter(({ wanted }) => wanted !== null) : [];

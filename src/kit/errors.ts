@@ -328,7 +328,7 @@ export const errorTable = {
   ADDRESS_CLAIMED: {
     message: 'nothing is announced: {holder} announces {address} on this machine',
     remedy:
-      'Stop the other Chorus, or take the address out of one of the two configurations. This one goes on trying and announces when the other has ended.',
+      'Stop the other Chorus (`ss -xlp` names who holds chorus/service-address/ADDRESS), or take the address out of one of the two configurations. This one goes on trying and announces when the other has ended.',
     exit: exitCodes.unavailable,
   },
   ROUTES_UNWELL: {
