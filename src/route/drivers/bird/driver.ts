@@ -21,7 +21,7 @@ import {
   type Reply,
   ReplyReader,
 } from './replies.ts';
-import { configurationFile, type FileOptions, isHostRoute, mark, ownProtocols, witness } from './text.ts';
+import { configurationFile, type FileOptions, mark, ownProtocols, witness } from './text.ts';
 
 type Options = z.output<typeof birdOptions>;
 
@@ -41,8 +41,9 @@ class BirdDriver implements RouteDriver {
   readonly #world: DriverWorld;
   readonly #reconciler: Reconciler;
   #control: Control | undefined;
-  /** What BIRD has read, as far as we know. */
+  /** What BIRD has read, as far as we know, and whether it was we who told it to. */
   #read: string | undefined;
+  #told = false;
   #advised = false;
 
   constructor(options: Options, world: DriverWorld) {
@@ -85,7 +86,7 @@ class BirdDriver implements RouteDriver {
       standing = await this.#routes(control, file, allowed);
       if (matches(standing, allowed, file)) break;
       // It does not know the file that is there: it was started before the file was written, or its word was lost.
-      if (tries === 2) await this.#put(text, control, true);
+      if (tries === 2 && !this.#told) await this.#put(text, control, true);
       if (tries < look.tries)
         await new Promise<void>(resolve => {
           this.#world.wait(look.every, resolve);
@@ -127,6 +128,7 @@ class BirdDriver implements RouteDriver {
     const reply = await control.ask('configure');
     if (!isError(reply)) {
       this.#read = text;
+      this.#told = true;
       return;
     }
     // BIRD goes on with what it had; so that an operator's next `configure` meets no file of ours that fails, it has that too.
@@ -206,11 +208,9 @@ class BirdDriver implements RouteDriver {
         ? new ChorusError('ROUTE_NOT_TAKEN', {
             daemon,
             prefix: formatPrefix(missing.prefix),
-            reason: !file.lease
-              ? 'its configuration has not come to it yet'
-              : isHostRoute(missing)
-                ? `${file.lease} does not have the address now`
-                : `${file.lease} can stand for host routes alone`,
+            reason: file.lease
+              ? `${file.lease} does not have the address now`
+              : `see \`show protocols ${file.name}*\``,
           })
         : null);
     const connected = sessions.length === 0 || up > 0;
@@ -249,6 +249,7 @@ class BirdDriver implements RouteDriver {
     if (this.#control) return this.#control;
     const { socket, timeout } = this.#options;
     this.#read = undefined;
+    this.#told = false;
     const control = await Control.open(socket, timeout, this.#world, signal);
     this.#control = control;
     control.onEnd = () => {
@@ -410,11 +411,10 @@ function matches(
   wanted: readonly Announcement[],
   file: FileOptions,
 ): boolean {
-  const expected = file.lease === null ? wanted : wanted.filter(isHostRoute);
   const byPrefix = new Map(standing.map(route => [formatPrefix(route.prefix), route]));
   return (
-    standing.length === expected.length &&
-    expected.every(({ prefix, attributes }) => {
+    standing.length === wanted.length &&
+    wanted.every(({ prefix, attributes }) => {
       const there = byPrefix.get(formatPrefix(prefix))?.attributes;
       const prepend = file.as === null ? 0 : attributes.prepend;
       return there != null && sameAttributes(there, { ...attributes, prepend });

@@ -1,5 +1,5 @@
 /** The file that Chorus owns in BIRD's configuration. Pure. */
-import { type Announcement, type Attributes, formatPrefix, hostPrefix } from '../../announcement.ts';
+import { type Announcement, type Attributes, formatPrefix } from '../../announcement.ts';
 
 /** The first words of every file that Chorus writes: another file is never overwritten. */
 export const mark = '# Written by Chorus';
@@ -71,7 +71,6 @@ ${families
   export none;
   import filter {
 ${wanted
-  .filter(isHostRoute)
   .map(
     ({ prefix, attributes }) =>
       `    if net = ${formatPrefix(prefix)} then { ${`${settings(attributes, options.as)} accept;`.trim()} }\n`,
@@ -82,11 +81,6 @@ ${wanted
 `,
   )
   .join('')}`;
-}
-
-/** Whether an address of an interface gives the route that is wanted. */
-export function isHostRoute({ prefix, address }: Announcement): boolean {
-  return formatPrefix(prefix) === formatPrefix(hostPrefix(address));
 }
 
 function settings(

@@ -7,6 +7,7 @@ import { networkInterfaces } from 'node:os';
 import { join } from 'node:path';
 import type { z } from 'zod';
 import { ChorusError } from '#kit/errors.ts';
+import { formatBlock, parseBlock } from '#net/address.ts';
 import { type Announcement, formatPrefix } from '../../announcement.ts';
 import type { DriverReport, DriverWorld, RouteDriver } from '../../driver.ts';
 import { connectTo } from '../local-socket.ts';
@@ -182,14 +183,11 @@ class FrrDriver implements RouteDriver {
       warnings.push(
         'FRR goes on announcing when Chorus dies (kill -9) or hangs: set `lease`, or use a `lease` or `bgp` driver',
       );
-    for (const { address, prefix } of lease === undefined ? [] : wanted) {
-      const other = ownersOf(address).find(name => name !== lease);
+    for (const { prefix } of lease === undefined ? [] : wanted) {
+      const written = formatPrefix(prefix);
+      const other = connectedTo(written).find(name => name !== lease);
       if (other !== undefined)
-        warnings.push(`${other} has ${address} too: FRR announces it when ${lease} has lost it`);
-      if (formatPrefix(prefix) !== `${address}/${address.includes(':') ? 128 : 32}`)
-        warnings.push(
-          `${formatPrefix(prefix)} is no host route: the address of ${lease} does not stand for it`,
-        );
+        warnings.push(`${other} has ${written} too: FRR announces it even when ${lease} has lost it`);
     }
     return warnings;
   }
@@ -289,10 +287,14 @@ function staleText({ address, keeps }: Neighbor): string {
   return `graceful restart is agreed on with ${address}: when bgpd dies, that neighbour keeps our routes for up to ${keeps} s`;
 }
 
-/** Interfaces of this machine that have the host address, which gives them a route for it. */
-function ownersOf(address: string): string[] {
-  const host = `${address}/${address.includes(':') ? 128 : 32}`;
+/** Interfaces of this machine by which it is connected to a prefix, and so has a route for it. */
+function connectedTo(prefix: string): string[] {
   return Object.entries(networkInterfaces()).flatMap(([name, list]) =>
-    list?.some(({ cidr }) => cidr === host) ? [name] : [],
+    list?.some(({ cidr }) => {
+      const block = cidr === null ? undefined : parseBlock(cidr);
+      return block !== undefined && formatBlock(block) === prefix;
+    })
+      ? [name]
+      : [],
   );
 }
