@@ -157,7 +157,8 @@ function partOf({ address, port, udp, tcp, backends }: Layer4Service, at: string
     const rewrite = `${ip} daddr set ${hash('udp')} map @${at}_address`;
     const reported = ported ? ` udp dport set ${hash('udp')} map @${at}_port` : '';
     queries.push(`${ip} daddr ${address} udp dport ${port} notrack ${rewrite}${reported}`);
-    queries.push(`${ip} saddr . udp sport @${at}_backends notrack`);
+    // Answers to our own probes stay tracked: a firewall of this machine lets them in by that.
+    queries.push(`${ip} saddr . udp sport @${at}_backends fib daddr type != local notrack`);
     const back = ported ? `udp sport set ${port} ` : '';
     answers.push(`${ip} saddr . udp sport @${at}_backends ${back}${ip} saddr set ${address}`);
   }
