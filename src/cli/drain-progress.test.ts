@@ -42,6 +42,14 @@ test('phases follow each other, with the traffic before and now', () => {
   ]);
 });
 
+test('clients that still ask at the end are told of', () => {
+  const progress = new DrainProgress(1);
+  progress.take(status('leaving', 300, true), 0);
+  assert.match(progress.left(status('safe', 299, false, true)) ?? '', /clients still ask 299 queries\/s/);
+  assert.equal(progress.left(status('safe', 12, false, true)), null);
+  assert.equal(progress.left(status('safe', null, false, true)), null);
+});
+
 test('without a listener there is no traffic to tell', () => {
   assert.equal(new DrainProgress(1).take(status('leaving', null, true), 0).line, 'announced as draining');
 });

@@ -3,6 +3,9 @@ import { ChorusError } from '#kit/errors.ts';
 import type { RoutesStatus } from '#route/report.ts';
 import { formatCount } from './status-text.ts';
 
+/** Share of the traffic before the drain that may be left at its end without a word. */
+const restAtMost = 0.05;
+
 type Phase = 'leaving' | 'withdrawing' | 'settling' | 'safe';
 
 export class DrainProgress {
@@ -39,6 +42,12 @@ export class DrainProgress {
       }
     }
     return { line: this.#line(phase, traffic), ended: safe };
+  }
+
+  /** What should be known at the end: clients that go on asking; null: nothing. */
+  left({ traffic }: RoutesStatus): string | null {
+    if (traffic === null || traffic < 1 || traffic <= (this.before ?? 0) * restAtMost) return null;
+    return `note: clients still ask ${formatCount(traffic)} queries/s here; they do not come by a route that Chorus withdrew`;
   }
 
   #line(phase: Phase, traffic: number | null): string {

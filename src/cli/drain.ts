@@ -115,6 +115,8 @@ async function watch(look: () => Promise<RoutesStatus>, silent: boolean): Promis
           if (live) process.stdout.write('\n');
           const seconds = Math.round(performance.now() - started) / 1000;
           if (!silent) print(paint('green', 'safe to stop'));
+          const note = progress.left(status);
+          if (note !== null) process.stderr.write(`${note}\n`);
           return { safe: true, seconds, trafficBefore: progress.before, traffic: status.traffic };
         }
       }

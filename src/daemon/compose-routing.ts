@@ -259,7 +259,8 @@ export class ServiceRoutes {
 
   /** Our own questions are no client's. */
   #rate(now: number): number | null {
-    if ((this.#snapshot?.listen.length ?? 0) === 0) return null;
+    // What the kernel passes on never comes to a worker.
+    if (!this.#snapshot || this.#snapshot.listen.length === 0 || this.#snapshot.layer4) return null;
     const { queriesUdp, queriesTcp } = frontCounters.at;
     let sum = 0;
     for (const row of this.#queries) sum += row[queriesUdp]! + row[queriesTcp]!;
