@@ -128,12 +128,17 @@ function familiesOf(capabilities: readonly Capability[]): readonly Family[] {
 function staleRoutesOf(capabilities: readonly Capability[]): StaleRoutes | null {
   const graceful = capabilities.find(capability => capability.kind === 'graceful-restart');
   const long = capabilities.find(capability => capability.kind === 'long-lived-graceful-restart');
-  // Without a family it only says that it knows the end of routes (RFC 4724 section 3).
-  const kept = [...(graceful?.families ?? []), ...(long?.families ?? [])];
+  // Without a family it only says that it knows the end of routes (RFC 4724 section 3); FRR offers LLGR for 0 s at all times.
+  const soon = graceful?.families ?? [];
+  const late = (long?.families ?? []).filter(({ time }) => time > 0);
+  const kept = [...soon, ...late];
   if (kept.length === 0) return null;
   const forwarding = families.filter(family =>
     kept.some(each => each.forwarding && familyOf(each.afi, each.safi) === family),
   );
-  const times = (long?.families ?? []).map(({ time }) => time);
-  return { time: graceful?.time ?? 0, forwarding, longLived: times.length > 0 ? Math.max(...times) : null };
+  return {
+    time: soon.length > 0 ? graceful!.time : 0,
+    forwarding,
+    longLived: late.length > 0 ? Math.max(...late.map(({ time }) => time)) : null,
+  };
 }

@@ -205,7 +205,8 @@ debug bgp neighbor-events
 router bgp ${routerAs}
  bgp router-id 10.99.0.1
  no bgp ebgp-requires-policy
-${gracefulRestart ? '' : ' bgp graceful-restart-disable\n'} timers bgp 3 ${holdTime}
+ bgp graceful-restart${gracefulRestart ? '' : '-disable'}
+ timers bgp 3 ${holdTime}
 ${neighbors.join('')}${family(4)}${family(6)}`,
     );
     writeFileSync(this.file('zebra.conf'), 'hostname router\n');

@@ -254,10 +254,10 @@ class BgpDriver implements RouteDriver {
     const warnings: string[] = [];
     if (!agreement) return warnings;
     if (agreement.stale) {
-      const { time, longLived } = agreement.stale;
-      const seconds = time + (longLived ?? 0);
+      const { time, longLived, forwarding } = agreement.stale;
+      const kept = forwarding.length > 0 ? `, and forwards ${forwarding.join(' and ')} by them` : '';
       warnings.push(
-        `the peer negotiates graceful restart: while its routing daemon restarts it keeps stale routes for up to ${seconds} s, whatever is withdrawn: turn it off on the peer (FRR: bgp graceful-restart-disable; BIRD: graceful restart off)`,
+        `the peer offers graceful restart: while its routing daemon restarts it keeps stale routes for up to ${time + (longLived ?? 0)} s${kept}, whatever is withdrawn meanwhile: turn it off on the peer (FRR: bgp graceful-restart-disable; BIRD: graceful restart off)`,
       );
     }
     for (const { prefix, reason } of unsent)
