@@ -64,7 +64,7 @@ function sickness({ probe, forward }: NodePlan): string[] {
   return [
     '      # Can it resolve? A new name each time, which no cache has; NXDOMAIN is good. Failing is when all of these names fail, so that',
     '      # trouble with one of them is not held against this node. Slower networks want a longer timeout, and then take longer.',
-    `      - { name: ${first}, ${also}type: A, random-label: on, interval: 400ms, timeout: 350ms, window: { failures: 2, of: 4 } }`,
+    `      - { name: ${first}, ${also}type: A, random-label: on, interval: 400ms, timeout: 300ms, window: { failures: 2, of: 4 } }`,
   ];
 }
 
