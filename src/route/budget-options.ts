@@ -33,7 +33,7 @@ const path = text('the path of a file', /^[^\0]{1,4096}$/);
 
 /** `withdrawal-budget`. */
 export const budgetSection = section('a mapping with least, farm, member and etcd', {
-  least: option(whole(1, 1000), {
+  least: option(whole(1, 100), {
     docs: 'So many other fronts must announce a service address, and find it well, before this one may withdraw it on evidence.',
     default: 1,
   }),

@@ -190,6 +190,40 @@ describe('the withdrawal budget', () => {
     assert.equal(states(farm), 'degraded degraded', 'and is set right when etcd is back');
   });
 
+  test('one that was asleep asks before it goes, whatever the rule', () => {
+    const farm = settled(2, { rules: { whenAway: 'withdraw' } });
+    const [front, other] = farm.fronts;
+    other!.health('down');
+    farm.run(100);
+    assert.equal(states(farm), 'up down');
+    front!.stop(60_000);
+    farm.run(1000);
+    front!.found = 'down';
+    farm.run(59_500);
+    assert.notEqual(front!.state, 'down');
+    farm.run(30_000);
+    assert.equal(front!.state, 'degraded');
+  });
+
+  test('writes that etcd refuses for good are tried now and then, and then it is as if it were away', () => {
+    const farm = settled(2);
+    const { txn } = farm.store;
+    let tries = 0;
+    farm.store.txn = request => {
+      tries++;
+      throw request;
+    };
+    farm.fronts[0]!.health('down');
+    farm.run(4000);
+    assert.equal(farm.fronts[0]!.view.verdict, 'asking');
+    farm.run(26_000);
+    assert.equal(farm.fronts[0]!.view.verdict, 'away');
+    assert.ok(tries > 10 && tries < 100, `${tries} tries`);
+    farm.store.txn = txn;
+    farm.run(5000);
+    assert.equal(states(farm), 'down up');
+  });
+
   test('two with one name: neither may go, and both say so; a former life is no other', () => {
     const farm = settled(2);
     const twin = farm.add('fr1');
@@ -337,7 +371,9 @@ describe('farms at random', () => {
       front: fc.nat({ max: 4 }),
       what: fc.constantFrom(
         ...(['down', 'down', 'down', 'well', 'well'] as const),
-        ...(faults ? (['kill', 'cut', 'heal', 'etcd off', 'etcd on', 'drain', 'undrain'] as const) : []),
+        ...(faults
+          ? (['kill', 'cut', 'heal', 'stop', 'etcd off', 'etcd on', 'drain', 'undrain'] as const)
+          : []),
       ),
     });
   const scenario = (faults: boolean) =>
@@ -348,6 +384,7 @@ describe('farms at random', () => {
       slow: fc.integer({ min: 1, max: 400 }),
       lost: fc.constantFrom(0, 0, 20, 200),
       late: fc.constantFrom(0, 50, 300),
+      whenAway: fc.constantFrom('keep', 'keep', 'withdraw'),
       events: fc.array(event(faults), { minLength: 1, maxLength: 14 }),
     });
 
@@ -395,8 +432,8 @@ describe('farms at random', () => {
 
   test('with kills, cuts, drains and etcd away: a permission stands on keys that were there, and all ends well', () => {
     fc.assert(
-      fc.property(scenario(true), ({ seed, count, least, slow, lost, late, events }) => {
-        const farm = settled(count, { seed, rules: { least, settle: 2000 } });
+      fc.property(scenario(true), ({ seed, count, least, slow, lost, late, whenAway, events }) => {
+        const farm = settled(count, { seed, rules: { least, settle: 2000, whenAway } });
         farm.chances = { delay: [0, slow], lost, late };
         const { store } = farm;
         const { txn } = store;
@@ -423,6 +460,7 @@ describe('farms at random', () => {
             }
           } else if (what === 'cut' || what === 'heal') farm.cut(front, what === 'cut');
           else if (what === 'etcd off' || what === 'etcd on') farm.etcd(what === 'etcd on');
+          else if (what === 'stop') front.stop(farm.random(20_000));
           else if (what === 'drain' || what === 'undrain') front.drain(what === 'drain');
           else front.health(what);
           farm.run(after);

@@ -162,10 +162,12 @@ class Own {
 
 const announces = (state: AddressState) => state === 'up' || state === 'degraded';
 /** A reason alone is written no more often, in ms. */
-const reasonEvery = 1000;
+const reasonEvery = 5000;
 /** Waits after a failure, in ms: doubled from the first to the last. */
 const firstWait = 50;
 const lastWait = 1000;
+/** Away for so long before the rule to withdraw is in force, in ms. */
+const wakeUp = 1000;
 /** Conflicts in a row after which the next try waits. */
 const freeTries = 4;
 
@@ -198,6 +200,7 @@ export class BudgetMachine {
   #foreign: { readonly count: number; readonly first: string } | null = null;
   #namesakeSince: number | null = null;
   #namesakeTold = false;
+  #begun = false;
   #closed = false;
 
   constructor(rules: BudgetRules, world: BudgetWorld) {
@@ -212,6 +215,11 @@ export class BudgetMachine {
   /** What the announcer says now: all of its addresses. Those that it no longer names are taken out of etcd. */
   announced(reports: readonly OwnAddress[]): void {
     const { now, wall } = this.#world;
+    if (!this.#begun) {
+      this.#begun = true;
+      this.#leaseGood = now();
+      this.#listGood = now();
+    }
     const named = new Set<string>();
     for (const report of reports) {
       named.add(report.address);
@@ -245,7 +253,9 @@ export class BudgetMachine {
     if (reply.kind === 'failed') {
       this.#failed(line, reply.problem);
       if (own !== undefined && own.failing === null) own.failing = line.sentAt;
-      if (reply.leaseGone) this.#loseLease();
+      // One that was sent under an earlier lease says nothing of this one.
+      const under = own?.sent && 'put' in own.sent.change ? own.sent.change.lease : this.#lease?.id;
+      if (reply.leaseGone && under === this.#lease?.id) this.#loseLease();
       return;
     }
     if (reply.kind === 'written' ? own === undefined : lines[reply.kind] !== line) return;
@@ -335,7 +345,7 @@ export class BudgetMachine {
     }
     const notices = this.#notices;
     this.#notices = [];
-    return { ask, notices, at: Math.min(...times, now + 1000) };
+    return { ask, notices, at: Math.min(...times.filter(time => time > now), now + 1000) };
   }
 
   /** For the announcer, by service address. */
@@ -479,14 +489,8 @@ export class BudgetMachine {
         own.holdUntil = now + settle;
       }
     }
-    if (
-      this.#isAway(own, now) &&
-      this.#rules.whenAway === 'withdraw' &&
-      report.asks &&
-      own.everybody === null
-    ) {
-      if (own.permitted === 'no') own.permitted = 'rule';
-    } else if (own.failing !== null) times.push(own.failing + this.#rules.lease + 1);
+    if (own.failing !== null) times.push(own.failing + this.#rules.lease + 1);
+    if (this.#mayGoAlone(own, now, times)) own.permitted = 'rule';
     if (own.holdUntil > now) times.push(own.holdUntil);
     this.#tellVerdict(own);
     const draining = report.state === 'draining' && up;
@@ -505,6 +509,15 @@ export class BudgetMachine {
 
   #isAway(own: Own, now: number): boolean {
     return this.#state === 'away' || (own.failing !== null && now - own.failing > this.#rules.lease);
+  }
+
+  /** The rule is to withdraw, and etcd has been asked in vain: a process that was only asleep asks first. */
+  #mayGoAlone(own: Own, now: number, times: number[]): boolean {
+    if (this.#rules.whenAway !== 'withdraw' || !own.report.asks) return false;
+    if (own.permitted !== 'no' || own.everybody !== null || !this.#isAway(own, now)) return false;
+    const since = this.#state === 'away' ? this.#stateSince : (own.failing ?? now) + this.#rules.lease;
+    times.push(since + wakeUp);
+    return now - since >= wakeUp;
   }
 
   #viewOf(own: Own): BudgetView {

@@ -164,6 +164,7 @@ export class SimFront {
   #timer = 0;
   #life = 0;
   #lastTold = 0;
+  #stoppedUntil = 0;
 
   constructor(farm: SimFarm, name: string, rules: BudgetRules, instance: string, found: 'well' | 'unknown') {
     this.#farm = farm;
@@ -205,6 +206,10 @@ export class SimFront {
     this.#drainedAt = this.#farm.now;
     this.turn();
   }
+  /** As SIGSTOP, for `ms`: what comes in meanwhile is read afterwards. */
+  stop(ms: number): void {
+    this.#stoppedUntil = this.#farm.now + ms;
+  }
   /** As kill -9. */
   kill(): void {
     this.alive = false;
@@ -231,7 +236,10 @@ export class SimFront {
       const timer = ++this.#timer;
       const life = this.#life;
       this.#farm.later(Math.max(1, Math.min(at, this.#announcer.next()) - this.#farm.now), () => {
-        if (timer === this.#timer && life === this.#life) this.turn();
+        if (timer !== this.#timer || life !== this.#life) return;
+        if (this.#farm.now < this.#stoppedUntil)
+          this.#farm.later(this.#stoppedUntil - this.#farm.now, () => this.turn());
+        else this.turn();
       });
       if (this.state === before && this.view.verdict === verdict) return;
     }
@@ -251,6 +259,7 @@ export class SimFront {
       })),
     );
     const { ask, notices, at } = this.machine.step();
+    if (at <= this.#farm.now) throw new Error(`${this.name} would be called again at once`);
     this.notices.push(...notices);
     for (const asked of ask) this.#send(asked);
     return at;
@@ -276,7 +285,10 @@ export class SimFront {
     const farm = this.#farm;
     const life = this.#life;
     const here = (then: () => void) => () => {
-      if (life === this.#life) then();
+      if (life !== this.#life) return;
+      // What waits for it is read when it goes on.
+      if (farm.now < this.#stoppedUntil) farm.later(this.#stoppedUntil - farm.now, here(then));
+      else then();
     };
     const { store } = farm;
     if (request.kind === 'watch') {
@@ -319,7 +331,7 @@ export class SimFront {
               more: false,
             };
           case 'write':
-            return store.txn(request.txn) ?? { kind: 'failed', problem, leaseGone: true };
+            return farm.write(request.txn);
         }
       })();
       farm.tellWatches();
@@ -350,7 +362,8 @@ export class SimFront {
     const life = this.#life;
     if (message.kind === 'over') this.#watch = 0;
     this.#lastTold = Math.max(this.#lastTold, this.#farm.now + this.#farm.wait());
-    this.#farm.later(this.#lastTold - this.#farm.now, () => {
+    const late = Math.max(this.#lastTold, this.#stoppedUntil) - this.#farm.now;
+    this.#farm.later(late, () => {
       if (life !== this.#life || (this.cut && message.kind !== 'over')) return;
       this.machine.watched(id, message);
       this.turn();
@@ -393,6 +406,16 @@ export class SimFarm {
     const front = new SimFront(this, name, { ...this.rules, member: name, ...rules }, instance, began);
     this.fronts.push(front);
     return front;
+  }
+
+  /** What the store says to a transaction; thrown: it refuses. */
+  write(request: Txn): StoreReply {
+    try {
+      return this.store.txn(request) ?? { kind: 'failed', problem, leaseGone: true };
+    } catch (error) {
+      if (error !== request) throw error;
+      return { kind: 'failed', problem, leaseGone: false };
+    }
   }
 
   wait(): number {
