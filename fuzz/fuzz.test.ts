@@ -8,6 +8,7 @@ import { bgpSession } from './bgp-session.ts';
 import { codec } from './codec.ts';
 import { drain } from './drain.ts';
 import { etcd } from './etcd.ts';
+import { events } from './events.ts';
 import { corpusOf, fuzzTarget, type Target } from './harness.ts';
 import { keepalived } from './keepalived.ts';
 import { netlink } from './netlink.ts';
@@ -22,6 +23,7 @@ for (const target of [
   codec,
   drain,
   etcd,
+  events,
   keepalived,
   netlink,
   routing,

@@ -16,10 +16,10 @@ describe('replays', () => {
       const json = `${JSON.stringify(timeline, null, 1)}\n`;
       if (process.env.UPDATE_GOLDEN) {
         writeFileSync(golden(`${name}.txt`), text);
-        writeFileSync(golden(`${name}.json`), json);
+        writeFileSync(golden(`${name}.timeline.txt`), json);
       }
       assert.equal(text, read(`${name}.txt`));
-      assert.equal(json, read(`${name}.json`));
+      assert.equal(json, read(`${name}.timeline.txt`));
     });
   }
 
