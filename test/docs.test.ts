@@ -17,7 +17,7 @@ const documents = [
 const machine = { cores: 2, hostname: 'front-1' };
 
 describe('the examples are right, and nothing about them is doubtful', () => {
-  const files = globSync('examples/*.yaml', { cwd: root }).toSorted();
+  const files = globSync('examples/**/*.yaml', { cwd: root }).toSorted();
   assert.ok(files.length >= 4);
   for (const file of files) {
     test(file, () => assert.deepEqual(warningsOf(loadConfig(read(file), file, machine)), []));
