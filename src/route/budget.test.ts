@@ -93,7 +93,9 @@ describe('the withdrawal budget', () => {
     farm.run(30_000);
     assert.equal(verdicts(farm), 'everybody everybody everybody');
     farm.fronts[0]!.health('well');
-    farm.run(20_000);
+    farm.run(9000);
+    assert.equal(states(farm), 'up degraded degraded', 'the while begins anew');
+    farm.run(11_000);
     assert.equal(states(farm), 'up down down');
     assert.deepEqual(
       farm.fronts.slice(1).map(({ history }, i) => history.length - changes[i + 1]!),
@@ -170,6 +172,24 @@ describe('the withdrawal budget', () => {
     farm.etcd(true);
     farm.run(3000);
     assert.equal(states(farm), 'down down up');
+  });
+
+  test('etcd back: those that register late are not taken for gone', () => {
+    const farm = settled(3);
+    const [one, two, three] = farm.fronts;
+    one!.health('down');
+    two!.health('down');
+    farm.run(1000);
+    assert.equal(states(farm), 'down down up');
+    farm.etcd(false);
+    farm.run(20_000);
+    farm.cut(three!, true);
+    farm.etcd(true);
+    farm.run(4000);
+    farm.cut(three!, false);
+    farm.run(60_000);
+    assert.equal(states(farm), 'down down up');
+    assert.ok(one!.history.every(({ state }) => state !== 'degraded'));
   });
 
   test('etcd away: withdraw withdraws, but not before its own lease has ended', () => {
