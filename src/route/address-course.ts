@@ -187,10 +187,11 @@ export class AddressCourse {
       return { state, as: null, reason };
     }
     if (verdict === 'down') {
-      if (this.#fallen(now) && whenDown === 'degrade')
-        return { state: 'degraded', as: 'degraded', reason: this.#kept };
-      if (this.#asksSince !== null && wanted)
-        return { state: 'degraded', as: 'degraded', reason: this.#denied };
+      const degraded = (why: string): Decision => ({ state: 'degraded', as: 'degraded', reason: why });
+      // What was just started is to show first what it can.
+      const ready = this.#warm || this.#changes > 0;
+      if (this.#fallen(now) && whenDown === 'degrade' && ready) return degraded(this.#kept);
+      if (this.#asksSince !== null && wanted && ready) return degraded(this.#denied);
       return { state: 'down', as: null, reason };
     }
     if (this.#heldUntil > now && !wanted) {

@@ -363,9 +363,10 @@ describe('withdrawn', () => {
     assert.equal(bench.report.reason, 'nothing is known yet of 2 of 2 backends of pool default');
   });
   test('never with `when-down: degrade`, from the first verdict on', () => {
-    const bench = new Bench([plan({ whenDown: 'degrade' })]).states('starting').step();
+    const bench = new Bench([plan({ whenDown: 'degrade' })]).with({ warm: false }).states('starting').step();
     assert.equal(bench.report.state, 'initial');
-    bench.states('down').step();
+    assert.equal(bench.states('down').step().report.state, 'down');
+    bench.with({ warm: true }).step();
     assert.deepEqual([bench.report.state, bench.report.asks, bench.med], ['degraded', false, 1000]);
     assert.match(bench.report.reason, /it stays announced as `when-down` says$/);
     bench.states('up').step().pass(2999);
@@ -544,6 +545,11 @@ describe('the budget', () => {
     const bench = new Bench().budget('denied').states('starting').step();
     assert.equal(bench.report.state, 'initial');
     assert.equal(bench.states('up').step().report.state, 'rising');
+  });
+  test('what was just started waits until it is warm', () => {
+    const bench = new Bench().with({ warm: false }).budget('denied').states('down').step().pass(60_000);
+    assert.deepEqual([bench.report.state, bench.report.asks], ['down', true]);
+    assert.equal(bench.with({ warm: true }).step().report.state, 'degraded');
   });
   test('well again: up after `rise`, whatever the budget says', () => {
     const bench = down('denied').states('up').step().pass(3000);
