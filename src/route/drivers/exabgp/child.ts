@@ -50,8 +50,8 @@ export class Child {
   #ended: ChorusError | undefined;
   readonly #gone: Promise<void>;
 
-  /** Starts ExaBGP; resolves when its helper has called back. Rejects with ROUTE_PROGRAM, ROUTE_CHILD or ROUTE_DAEMON_SILENT. */
-  static async start(options: ChildOptions, world: DriverWorld): Promise<Child> {
+  /** Starts ExaBGP; resolves when its helper has called back; `signal` calls that off. Rejects with ROUTE_PROGRAM, ROUTE_CHILD or ROUTE_DAEMON_SILENT. */
+  static async start(options: ChildOptions, world: DriverWorld, signal: AbortSignal): Promise<Child> {
     const program = locate(options.program);
     if (program === undefined)
       throw new ChorusError('ROUTE_PROGRAM', {
@@ -61,7 +61,7 @@ export class Child {
       });
     const child = new Child(program, options, world);
     try {
-      await child.#called();
+      await child.#called(signal);
       return child;
     } catch (error) {
       await child.stop();
@@ -91,6 +91,8 @@ export class Child {
     if (setpriv !== undefined) line.unshift(setpriv, '--pdeathsig', 'KILL', '--');
     this.#process = spawn(line[0] ?? program, line.slice(1), {
       cwd: this.#folder,
+      // A session of its own: Ctrl-C in a terminal is for Chorus, which withdraws in its own order.
+      detached: true,
       stdio: ['ignore', 'pipe', 'pipe'],
       env: { ...process.env, ...environment() },
     });
@@ -159,15 +161,19 @@ export class Child {
   }
 
   /** Waits for the first call of the helper. */
-  #called(): Promise<void> {
+  #called(signal: AbortSignal): Promise<void> {
     return new Promise((resolve, reject) => {
       const { timeout, program } = this.#options;
       const settle = (error?: ChorusError) => {
         callOff();
+        signal.removeEventListener('abort', abort);
         this.onChange = () => {};
         if (error) reject(error);
         else resolve();
       };
+      const abort = () =>
+        settle(new ChorusError('ROUTE_CHILD', { daemon, reason: 'it is not needed any more' }));
+      signal.addEventListener('abort', abort);
       const callOff = this.#world.wait(timeout, () =>
         settle(new ChorusError('ROUTE_DAEMON_SILENT', { daemon, where: program, seconds: timeout / 1000 })),
       );
@@ -246,7 +252,7 @@ function refused(command: string, lines: readonly string[]): ChorusError {
 /** ExaBGP's own settings, whatever the machine's are: as our user, without its command line's pipes, ending never by itself. */
 function environment(): Record<string, string> {
   return {
-    'exabgp.daemon.user': userInfo().username,
+    'exabgp.daemon.user': userName(),
     'exabgp.daemon.daemonize': 'false',
     'exabgp.api.ack': 'true',
     'exabgp.api.cli': 'false',
@@ -257,6 +263,16 @@ function environment(): Record<string, string> {
     'exabgp.log.level': 'WARNING',
     'exabgp.log.destination': 'stdout',
   };
+}
+
+/** Our own user, whom ExaBGP shall go on as where it is started as root. */
+function userName(): string {
+  try {
+    return userInfo().username;
+  } catch {
+    // A user without a name, who is not root: ExaBGP has nothing to give up.
+    return 'nobody';
+  }
 }
 
 /** The path of a program; undefined where there is none that may be run. */

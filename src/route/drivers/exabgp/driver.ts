@@ -19,6 +19,10 @@ const daemon = 'ExaBGP';
 /** How soon to look again, ms: without a session, and when all is well. */
 const again = { soon: 1_000, well: 5_000 } as const;
 
+/** An ExaBGP that ends sooner than this is started again later and later, ms. */
+const shortLife = 30_000;
+const restart = { first: 500, most: 10_000 } as const;
+
 /** Makes the driver for ExaBGP. */
 export function exabgp(options: Options, world: DriverWorld): RouteDriver {
   return new ExabgpDriver(options, world);
@@ -29,11 +33,15 @@ class ExabgpDriver implements RouteDriver {
   readonly #world: DriverWorld;
   readonly #reconciler: Reconciler;
   #child: Child | undefined;
+  #starting: Promise<Child> | undefined;
+  /** Short lives in a row, and when the next may begin. */
+  #short = 0;
+  #notBefore = 0;
 
   constructor(options: Options, world: DriverWorld) {
     this.#options = options;
     this.#world = world;
-    this.#reconciler = new Reconciler(world, wanted => this.#attempt(wanted));
+    this.#reconciler = new Reconciler(world, (wanted, signal) => this.#attempt(wanted, signal));
   }
 
   want(announcements: readonly Announcement[]): void {
@@ -50,13 +58,14 @@ class ExabgpDriver implements RouteDriver {
 
   close(patience: number): Promise<void> {
     return this.#reconciler.close(patience, async () => {
+      await this.#starting?.catch(() => {});
       await this.#child?.stop();
       this.#child = undefined;
     });
   }
 
-  async #attempt(wanted: readonly Announcement[]): Promise<Outcome> {
-    const child = await this.#living();
+  async #attempt(wanted: readonly Announcement[], signal: AbortSignal): Promise<Outcome> {
+    const child = await this.#living(signal);
     const there = parseAdjRib(await child.ask('show adj-rib out extensive'));
     const target = this.#targets(wanted);
     const commands: string[] = [];
@@ -74,11 +83,13 @@ class ExabgpDriver implements RouteDriver {
   }
 
   /** The child; started anew where it has ended. */
-  async #living(): Promise<Child> {
-    if (this.#child && !this.#child.ended) return this.#child;
+  async #living(signal: AbortSignal): Promise<Child> {
+    const before = this.#child?.ended;
+    if (this.#child && !before) return this.#child;
+    if (before && this.#world.now() < this.#notBefore) throw before;
     this.#child = undefined;
     const { program, lifetime, timeout, neighbors } = this.#options;
-    const child = await Child.start(
+    this.#starting = Child.start(
       {
         program,
         lifetime,
@@ -91,12 +102,21 @@ class ExabgpDriver implements RouteDriver {
         },
       },
       this.#world,
+      signal,
     );
+    const child = await this.#starting.finally(() => {
+      this.#starting = undefined;
+    });
     this.#child = child;
+    const begun = this.#world.now();
     child.beat();
     child.onChange = () => {
       const problem = child.ended;
       if (problem) {
+        this.#short = this.#world.now() - begun < shortLife ? this.#short + 1 : 0;
+        const pause =
+          this.#short < 2 ? 0 : Math.min(restart.first * 2 ** Math.min(this.#short, 10), restart.most);
+        this.#notBefore = this.#world.now() + pause;
         this.#world.onNotice('warn', 'ExaBGP has ended; it is started again', { reason: problem.message });
         this.#reconciler.tell({
           state: 'connecting',

@@ -33,6 +33,9 @@ const again = { away: 250, soon: 1_000, well: 5_000 } as const;
 /** How often a command is given again while another holds the configuration, and after how long, ms. */
 const lock = { tries: 20, least: 20, most: 150 } as const;
 
+/** How often it is written in one attempt, while what is read back is not what was meant. */
+const rounds = 2;
+
 /** What was read in one go. */
 type Seen = {
   readonly config: RunningConfig;
@@ -88,36 +91,36 @@ class FrrDriver implements RouteDriver {
       if (!(error instanceof ChorusError)) throw error;
       return away(error);
     }
-    this.#seen ??= await this.#read(wanted, signal);
-    const before = this.#seen;
-    if (!before.config.found) {
-      this.#seen = undefined;
-      const { instances } = before.config;
-      const found = instances.length === 0 ? 'it speaks no BGP' : `it has ${instances.join(', ')}`;
-      const { as, vrf } = this.#instance;
-      const problem = new ChorusError('ROUTE_AS', {
-        daemon,
-        as: vrf === null ? as : `${as} vrf ${vrf}`,
-        found,
-      });
-      return { ...away(problem), state: 'failed', again: again.soon };
-    }
-    const refusal = this.#refusal(before);
-    const allowed = refusal === null ? wanted : [];
-    const { commands, foreign } = changeOf(before.config, allowed, this.#instance, this.#owner);
-    // What was read a while ago may not be so any more: what is written is held against what is read afterwards.
+    let fresh = this.#seen === undefined;
+    let seen = this.#seen ?? (await this.#read(wanted, signal));
     this.#seen = undefined;
-    if (commands.length > 0) await this.#write(commands, signal);
-    const seen = await this.#read(wanted, signal);
-    this.#seen = seen;
-    const left = changeOf(seen.config, allowed, this.#instance, this.#owner);
-    if (left.commands.length > 0)
-      throw new ChorusError('ROUTE_DAEMON_REFUSED', {
-        daemon,
-        command: left.commands.slice(1).join(' / '),
-        said: 'nothing, but it did not do it',
-      });
-    return this.#outcome(seen, wanted, foreign, refusal);
+    let fault: ChorusError | undefined;
+    // What was read a while ago may not be so any more: it says what to write first, never that all is well.
+    for (let round = 1; ; round++) {
+      if (!seen.config.found) return this.#noInstance(seen.config);
+      const refusal = this.#refusal(seen);
+      const allowed = refusal === null ? wanted : [];
+      const { commands, foreign } = changeOf(seen.config, allowed, this.#instance, this.#owner);
+      if (commands.length === 0 && fresh) {
+        this.#seen = seen;
+        return this.#outcome(seen, wanted, foreign, refusal);
+      }
+      if (round > rounds) throw fault ?? refused(commands, 'nothing, but what it has is something else');
+      if (commands.length > 0) fault = await this.#write(commands, signal);
+      seen = await this.#read(wanted, signal);
+      fresh = true;
+    }
+  }
+
+  #noInstance({ instances }: RunningConfig): Outcome {
+    const found = instances.length === 0 ? 'it speaks no BGP' : `it has ${instances.join(', ')}`;
+    const { as, vrf } = this.#instance;
+    const problem = new ChorusError('ROUTE_AS', {
+      daemon,
+      as: vrf === null ? as : `${as} vrf ${vrf}`,
+      found,
+    });
+    return { ...away(problem), state: 'failed', again: again.soon };
   }
 
   /** Why nothing may be announced at all. */
@@ -244,20 +247,14 @@ class FrrDriver implements RouteDriver {
     return { config, neighbors, routes };
   }
 
-  async #write(commands: readonly string[], signal: AbortSignal): Promise<void> {
+  /** Gives what FRR complained of; undefined when it took all. */
+  async #write(commands: readonly string[], signal: AbortSignal): Promise<ChorusError | undefined> {
     for (let tries = 1; ; tries++) {
       const { code, stdout, stderr } = await this.#vtysh(commands, signal);
-      if (code === 0) return;
+      if (code === 0) return undefined;
       const said = inOneLine(stdout + stderr);
       // FRR 9 and later: "could not lock candidate DS", "could not lock running DS"; earlier: "locked by other VTY".
-      if (!/\block/i.test(said) || tries >= lock.tries) {
-        if (this.#socket === undefined) return;
-        throw new ChorusError('ROUTE_DAEMON_REFUSED', {
-          daemon,
-          command: commands.slice(1).join(' / '),
-          said,
-        });
-      }
+      if (!/\block/i.test(said) || tries >= lock.tries) return refused(commands, said);
       await new Promise<void>(resolve => {
         this.#world.wait(lock.least + this.#world.random(lock.most - lock.least), resolve);
       });
@@ -270,6 +267,10 @@ class FrrDriver implements RouteDriver {
     const args = ['-d', 'bgpd', '--vty_socket', folder, ...commands.flatMap(command => ['-c', command])];
     return inTurn(`vtysh ${folder}`, () => runProgram(vtysh, args, { timeout, signal, daemon }));
   }
+}
+
+function refused(commands: readonly string[], said: string): ChorusError {
+  return new ChorusError('ROUTE_DAEMON_REFUSED', { daemon, command: commands.slice(1).join(' / '), said });
 }
 
 function away(problem: ChorusError): Outcome {
