@@ -133,6 +133,11 @@ function server(source: Source): Problem[] {
     const what = 'server: nothing says how a server of the kind `other` is started';
     problems.push({ ...source.locate(['server', 'kind']), what, expected: '`command`' });
   }
+  if (own.user !== undefined && source.valueAt(['user']) !== undefined) {
+    const what =
+      'server.user: Chorus becomes another user itself (`user`), and only root can start a server as somebody else';
+    problems.push({ ...source.locate(['server', 'user']), what, expected: 'one of the two' });
+  }
   const pool = own.pool ?? 'default';
   const pools = keysOf(source.valueAt(['pools']));
   if (typeof pool !== 'string' || pools.length === 0) return problems;

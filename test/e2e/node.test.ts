@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { type InitKind, type InitOptions, planNode } from '#node/init/plan.ts';
 import { nodeFiles, writeFiles } from '#node/init/write.ts';
-import { startBird, startFrr } from '../support/farm-net.ts';
+import { birdSocket, startBird, startFrr } from '../support/farm-net.ts';
 import { Host } from '../support/host.ts';
 import { poll } from '../support/poll.ts';
 import { type Program, temporaryFolder } from '../support/process.ts';
@@ -245,6 +245,25 @@ describe('nodes without a balancer', { concurrency: 4 }, () => {
             .filter(({ at, hops }) => at > since && at < again && hops.size > 0),
           [],
         );
+      });
+
+      test('drain: announced with the worse metric; undrain: with its own', async () => {
+        const metric = async () => {
+          const text = await node.router.must('birdc', [
+            '-s',
+            birdSocket,
+            `show route ${service.ipv4}/32 all`,
+          ]);
+          const [, med, cost] = /BGP\.med: (\d+)|\(150\/(\d+)/.exec(text) ?? [];
+          return Number(med ?? cost ?? Number.NaN);
+        };
+        const command = (...words: string[]) => node.host.must(chorus, [...words, '--api', '127.0.0.1:8053']);
+        assert.ok((await metric()) < 1000);
+        await command('drain', '--no-wait', '--reason', 'test');
+        const what = () => `${node.chorus.log}`;
+        await poll('the worse metric', async () => (await metric()) >= 1000, { explain: what });
+        await command('undrain');
+        await poll('its own metric', async () => (await metric()) < 1000, { explain: what });
       });
 
       // One of them ends in another way than the others.
