@@ -11,6 +11,7 @@ import { etcd } from './etcd.ts';
 import { events } from './events.ts';
 import { corpusOf, fuzzTarget, type Target } from './harness.ts';
 import { keepalived } from './keepalived.ts';
+import { layer4 } from './layer4.ts';
 import { netlink } from './netlink.ts';
 import { routing } from './routing.ts';
 import { scan } from './scan.ts';
@@ -25,6 +26,7 @@ for (const target of [
   etcd,
   events,
   keepalived,
+  layer4,
   netlink,
   routing,
   scan,

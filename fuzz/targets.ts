@@ -8,6 +8,7 @@ import * as etcd from './etcd.ts';
 import { front, frontLoop } from './front.ts';
 import type { FuzzOptions, FuzzResult } from './harness.ts';
 import * as keepalived from './keepalived.ts';
+import * as layer4 from './layer4.ts';
 import * as netlink from './netlink.ts';
 import * as routing from './routing.ts';
 import * as scan from './scan.ts';
@@ -27,6 +28,7 @@ export const targets: Readonly<
   'front-loop': frontLoop,
   keepalived,
   routing,
+  layer4,
   netlink,
   scan,
   stream,

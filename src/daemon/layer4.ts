@@ -1,6 +1,6 @@
 /** The kernel data plane with the pools and the health of the daemon. Loaded only where the configuration has `layer4`. */
 import { readFileSync } from 'node:fs';
-import type { Snapshot } from '#config/snapshot.ts';
+import type { Snapshot, SnapshotPool } from '#config/snapshot.ts';
 import type { Clock } from '#health/clock.ts';
 import type { Health } from '#health/health.ts';
 import type { Log } from '#kit/log.ts';
@@ -18,11 +18,11 @@ export type Layer4Needs = {
 
 /** The backends of a pool in the configuration, all of them serving unless `stateOf` says otherwise. */
 export function poolMembers(
-  snapshot: Pick<Snapshot, 'pools'>,
+  { pools }: { readonly pools: readonly Pick<SnapshotPool, 'name' | 'backends'>[] },
   pool: string,
   stateOf: (backend: string) => PoolMember['state'] = () => 'up',
 ): PoolMember[] {
-  const backends = snapshot.pools.find(({ name }) => name === pool)?.backends ?? [];
+  const backends = pools.find(({ name }) => name === pool)?.backends ?? [];
   return backends.map(({ name, address, port, weight }) => ({
     name,
     address,

@@ -21,7 +21,9 @@ class FakeKernel implements AddressKernel {
   now = 0;
   stored: Stored[] = [];
   routes: LocalRoute[] = [];
-  links = new Map<string, KernelLink>([['lo', { index: 1, name: 'lo', flags: linkFlags.UP, kind: '' }]]);
+  links = new Map<string, KernelLink>([
+    ['lo', { index: 1, name: 'lo', flags: linkFlags.UP | linkFlags.RUNNING, kind: '' }],
+  ]);
   /** Every call that changes something, and what it said. */
   log: string[] = [];
   refuse: (what: string) => number | undefined = () => undefined;
@@ -45,7 +47,7 @@ class FakeKernel implements AddressKernel {
   }
   createLink(name: string, kind: string): void {
     this.#check(`create ${name}`);
-    this.links.set(name, { index: this.links.size + 1, name, flags: linkFlags.UP, kind });
+    this.links.set(name, { index: this.links.size + 1, name, flags: linkFlags.UP | linkFlags.RUNNING, kind });
   }
   linkUp(index: number): void {
     this.#check(`up ${index}`);
@@ -396,9 +398,31 @@ test('an interface that is missing or down, with `create: off`', () => {
   kernel.links.set('anycast0', { index: 7, name: 'anycast0', flags: 0, kind: 'dummy' });
   run(1100);
   assert.equal(driver.report().problem?.code, 'LEASE_INTERFACE_DOWN');
-  kernel.links.set('anycast0', { index: 7, name: 'anycast0', flags: linkFlags.UP, kind: 'dummy' });
+  kernel.links.set('anycast0', {
+    index: 7,
+    name: 'anycast0',
+    flags: linkFlags.UP | linkFlags.RUNNING,
+    kind: 'dummy',
+  });
   run(1100);
   assert.equal(driver.report().state, 'up');
+});
+
+test('an interface without a carrier is warned of: it was not made here, or changed', () => {
+  const kernel = new FakeKernel();
+  kernel.links.set('chorus0', { index: 2, name: 'chorus0', flags: linkFlags.UP, kind: 'bridge' });
+  const { driver, run } = start({}, kernel);
+  driver.want([announce(v4)]);
+  assert.equal(driver.report().state, 'up');
+  assert.match(driver.report().warnings.join(), /chorus0 has no carrier/);
+  kernel.links.set('chorus0', {
+    index: 2,
+    name: 'chorus0',
+    flags: linkFlags.UP | linkFlags.RUNNING,
+    kind: 'bridge',
+  });
+  run(1100);
+  assert.deepEqual(driver.report().warnings, []);
 });
 
 test('a kernel without netlink is a problem, not a throw', async () => {

@@ -41,6 +41,8 @@ export class LeaseDriver implements RouteDriver {
   #closed = false;
   #wanted = new Map<string, Lease>();
   #warnings: readonly string[] = [];
+  /** Interfaces in use without a carrier. */
+  #dark: readonly string[] = [];
   /** What is there, as last read back, by key. */
   #held = new Map<string, Held>();
   /** Addresses of which a leftover may be ours: wanted once, markers. */
@@ -109,7 +111,13 @@ export class LeaseDriver implements RouteDriver {
           ? 'no address leased'
           : `${there.map(({ lease }) => `${lease.address}/${lease.bits}`).join(', ')} on ${names}, for ${this.#options.lifetime} s at a time`,
       problem: this.#problem,
-      warnings: this.#warnings,
+      warnings: [
+        ...this.#warnings,
+        ...this.#dark.map(
+          name =>
+            `interface ${name} has no carrier: FRR announces none of its addresses (\`ip link delete ${name}\`, and Chorus makes a new one)`,
+        ),
+      ],
       routes: there.flatMap(({ lease, since }) =>
         lease.prefix === null ? [] : [{ prefix: lease.prefix, attributes: null, since }],
       ),
@@ -230,6 +238,7 @@ export class LeaseDriver implements RouteDriver {
   /** The interfaces that are needed, made where that is allowed. Those that cannot be used are left out, with a problem. */
   #findLinks(kernel: AddressKernel): Map<string, KernelLink> {
     const links = new Map<string, KernelLink>();
+    const dark: string[] = [];
     const needed = new Set([...this.#wanted.values()].map(lease => lease.interface));
     for (const name of interfacesOf(this.#options)) {
       try {
@@ -248,7 +257,11 @@ export class LeaseDriver implements RouteDriver {
           continue;
         }
         links.set(name, link);
-        if (!needed.has(name) || link.flags & linkFlags.UP) continue;
+        if (!needed.has(name)) continue;
+        if (link.flags & linkFlags.UP) {
+          if (!(link.flags & linkFlags.RUNNING)) dark.push(name);
+          continue;
+        }
         if (this.#options.create && link.kind === 'bridge') kernel.linkUp(link.index);
         else this.#note('LEASE_INTERFACE_DOWN', { interface: name });
       } catch (thrown) {
@@ -258,6 +271,7 @@ export class LeaseDriver implements RouteDriver {
         else this.#note('LEASE_NO_INTERFACE', { interface: name, reason: thrown.message });
       }
     }
+    this.#dark = dark;
     return links;
   }
 
