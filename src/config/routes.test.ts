@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
+import fc from 'fast-check';
 import { ChorusError } from '#kit/errors.ts';
 import { gracefulShutdown } from '#route/announcement.ts';
 import { configText } from './commands.ts';
@@ -373,6 +374,75 @@ describe('what is doubtful', () => {
     );
   });
 });
+
+test('any value anywhere gives a snapshot that shows as itself, or a ChorusError', () => {
+  const drivers = `core1: { bgp: { peer: 10.0.0.9, peer-as: 1, local-as: 2, router-id: 10.0.0.3 } }, lo: { lease: {} }, frr1: { frr: { as: 1 } }`;
+  const right = plainOf(
+    load(
+      `${base.replace(/route-drivers.*/, `route-drivers: { ${drivers} }`)}service-addresses: [{ address: 192.0.2.53 }, { address: "2001:db8::53", via: core1, prefix: "2001:db8::/48" }]`,
+    ),
+  );
+  const routes = [
+    'listen',
+    'pools',
+    'route-drivers',
+    'service-addresses',
+    'drain',
+    'withdrawal-budget',
+    'state',
+  ];
+  const places = pathsOf(right).filter(([first = '']) => routes.includes(first));
+  const value = fc.oneof(
+    fc.jsonValue({ maxDepth: 3 }),
+    fc.constantFrom<unknown>(
+      '192.0.2.53',
+      '::1',
+      '2001:db8::/32',
+      '0.0.0.0/0',
+      'core1',
+      ['core1', 'core1'],
+      [{}],
+      { lease: {} },
+      'off',
+      0,
+      1e9,
+    ),
+  );
+  fc.assert(
+    fc.property(fc.constantFrom(...places), value, (path, put) => {
+      let snapshot: Snapshot;
+      try {
+        snapshot = load(JSON.stringify(replaced(right, path, put)));
+      } catch (error) {
+        if (!(error instanceof ChorusError)) throw error;
+        assert.match(error.message, /f\.yaml:\d+:\d+: /);
+        return;
+      }
+      assert.deepEqual({ ...load(configText(snapshot)), file: '' }, { ...snapshot, file: '' });
+      assert.ok(warningsOf(snapshot).every(line => line !== ''));
+    }),
+    { numRuns: 600 },
+  );
+});
+
+/** Paths of every value within a value. */
+function pathsOf(value: unknown): string[][] {
+  if (typeof value !== 'object' || value === null) return [[]];
+  return [[], ...Object.entries(value).flatMap(([key, inner]) => pathsOf(inner).map(path => [key, ...path]))];
+}
+
+/** A copy of a value with another value at a path. */
+function replaced(value: unknown, [key, ...rest]: readonly string[], put: unknown): unknown {
+  if (key === undefined) return put;
+  if (Array.isArray(value))
+    return value.map((item, i) => (i === Number(key) ? replaced(item, rest, put) : item));
+  if (typeof value !== 'object' || value === null) return value;
+  const entries = Object.entries(value).map(([name, item]) => [
+    name,
+    name === key ? replaced(item, rest, put) : item,
+  ]);
+  return Object.fromEntries(entries);
+}
 
 test('a reload names what changes, and only the state folder needs a restart', () => {
   const before = load(one('least: 1'));
