@@ -15,6 +15,7 @@ import { layer4 } from './layer4.ts';
 import { netlink } from './netlink.ts';
 import { routing } from './routing.ts';
 import { scan } from './scan.ts';
+import { server } from './server.ts';
 import { stream } from './stream.ts';
 import { zone } from './zone.ts';
 
@@ -30,6 +31,7 @@ for (const target of [
   netlink,
   routing,
   scan,
+  server,
   stream,
   zone,
 ]) {

@@ -12,6 +12,7 @@ import * as layer4 from './layer4.ts';
 import * as netlink from './netlink.ts';
 import * as routing from './routing.ts';
 import * as scan from './scan.ts';
+import * as server from './server.ts';
 import * as stream from './stream.ts';
 import * as tcp from './tcp.ts';
 import * as zone from './zone.ts';
@@ -31,6 +32,7 @@ export const targets: Readonly<
   layer4,
   netlink,
   scan,
+  server,
   stream,
   tcp,
   zone,

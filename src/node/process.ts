@@ -167,10 +167,15 @@ export function leftBehind(file: string): number | null {
   } catch {
     return null;
   }
+  const kept = parseKept(text);
+  return kept && beganAt(kept.pid) === kept.began ? kept.pid : null;
+}
+
+/** What the file of a server says: its pid, and when it began; null where it says neither. Never gives 0, 1 or a group. */
+export function parseKept(text: string): { readonly pid: number; readonly began: string } | null {
   const [, digits, began] = /^(\d{1,10}) (\d{1,20})\n$/.exec(text) ?? [];
   const pid = Number(digits);
-  if (digits === undefined || pid < 2) return null;
-  return beganAt(pid) === began ? pid : null;
+  return began === undefined || pid < 2 || pid > 0x7fff_ffff ? null : { pid, began };
 }
 
 /** Ends what an earlier Chorus left behind: SIGTERM, then SIGKILL after `patience` ms. Gives its pid; null when there was none. */

@@ -281,6 +281,21 @@ describe('supervisor', () => {
     assert.equal(hung.processes.length, 1);
   });
 
+  test('kill: at once, and nothing starts after it', () => {
+    for (const what of ['running', 'waiting', 'before']) {
+      const { supervisor, pass, processes, clock } = setUp();
+      if (what !== 'before') supervisor.start();
+      pass(500, 'well');
+      if (what === 'waiting') processes[0]?.end({ code: 1, signal: null });
+      supervisor.kill();
+      supervisor.kill();
+      clock.advance(600_000);
+      assert.equal(supervisor.state, 'stopped', what);
+      assert.equal(processes.length, what === 'before' ? 0 : 1, what);
+      assert.equal(clock.pending, 0);
+    }
+  });
+
   test('one that even SIGKILL does not end does not hold up the stop for ever', async () => {
     const { supervisor, clock, notices, processes } = setUp();
     supervisor.start();

@@ -183,7 +183,12 @@ export class Supervisor {
   /** Kills it at once, without waiting: at the end of a process that cannot wait. */
   kill(): void {
     this.#calm();
-    this.#child?.signal('SIGKILL');
+    if (this.#child === null) {
+      if (this.#state !== 'stopped') this.#rest('stopped');
+      return;
+    }
+    this.#turn('stopping', 'killed');
+    this.#child.signal('SIGKILL');
   }
 
   /** Takes how it answers its probes now: to be called on each change and several times a second. */
