@@ -287,6 +287,8 @@ describe('the withdrawal budget', () => {
     assert.equal(states(farm), 'degraded');
     const [problem] = farm.fronts[0]!.machine.status().problems;
     assert.equal(problem?.code, 'BUDGET_FOREIGN');
+    const told = farm.fronts[0]!.notices.filter(({ details }) => details.code === 'BUDGET_FOREIGN');
+    assert.equal(told.length, 1, 'once');
     assert.equal(problem?.details.count, 3);
     assert.doesNotMatch(problem?.message ?? '', /\p{C}/u);
   });

@@ -198,6 +198,7 @@ export class BudgetMachine {
   #stateSince: number;
   #problem: ChorusError | null = null;
   #foreign: { readonly count: number; readonly first: string } | null = null;
+  #foreignTold = false;
   #namesakeSince: number | null = null;
   #namesakeTold = false;
   #begun = false;
@@ -668,10 +669,10 @@ export class BudgetMachine {
     this.#listed = true;
     this.#listGood = this.#list.sentAt;
     this.#list.at = this.#list.sentAt + this.#rules.lease;
-    const before = this.#foreign;
     this.#foreign = more ? { count: rows.length, first: 'more keys than are looked at' } : null;
     this.#replace(farmPrefix(this.#rules.farm), revision, rows);
-    if (before === null && this.#foreign !== null) this.#tellError(this.#foreignError(this.#foreign));
+    if (this.#foreign !== null && !this.#foreignTold) this.#tellError(this.#foreignError(this.#foreign));
+    this.#foreignTold = this.#foreign !== null;
   }
 
   /** What is below a prefix at a revision; what is known from later ones stays. */
