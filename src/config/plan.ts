@@ -92,8 +92,11 @@ export function healthTargets(snapshot: Snapshot, slotOf: SlotOf): HealthTarget[
 
 /** What evidence may do in each pool. */
 export function healthRules(snapshot: Snapshot): PoolRules[] {
-  const direct = snapshot.listen.length === 0;
-  return snapshot.pools.map(({ name, policy, evidence }) => ({ pool: name, policy, evidence, direct }));
+  const balanced = new Set(snapshot.layer4?.services.map(({ pool }) => pool));
+  return snapshot.pools.map(({ name, policy, evidence }) => {
+    const direct = snapshot.listen.length === 0 && !balanced.has(name);
+    return { pool: name, policy, evidence, direct };
+  });
 }
 
 /** Service addresses and all that announces them; null where there are none, and none of that code is needed. */

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { ChorusError } from '#kit/errors.ts';
 import { loadConfig } from './load.ts';
+import { healthRules } from './plan.ts';
 
 const load = (server: string, more = '') =>
   loadConfig(
@@ -42,4 +43,14 @@ test('what cannot work is told with its place', () => {
   assert.match(problem('{ kind: bind, warm-up: { names: ["a..b"] } }'), /a domain name/);
   assert.match(problem('{ kind: bind, config: named.conf }'), /the path of a file, from the root/);
   assert.match(problem('{ kind: bind, stop-signal: SIGKILL }'), /SIGTERM/);
+});
+
+test('backends that clients ask themselves are told from those that we, or the kernel for us, hand queries to', () => {
+  const direct = (text: string) =>
+    healthRules(loadConfig(text, 'f.yaml', { cores: 2, hostname: 'n1' })).map(rules => rules.direct);
+  const pools = 'pools: { default: { backends: [{ name: a, address: 10.0.0.1 }] } }\n';
+  const services = 'layer4: { services: [{ address: 192.0.2.53, pool: default }] }\n';
+  assert.deepEqual(direct(`service-addresses: [{ address: 192.0.2.53 }]\n${pools}`), [true]);
+  assert.deepEqual(direct(`listen: 127.0.0.1\n${pools}`), [false]);
+  assert.deepEqual(direct(`${services}${pools}`), [false]);
 });
