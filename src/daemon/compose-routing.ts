@@ -132,6 +132,7 @@ export class ServiceRoutes {
     const plan: RoutingPlan = { addresses, drivers: addresses.length === 0 ? [] : drivers, drain };
     const mine = addresses.map(({ address }) => address);
     const before = this.#snapshot?.routes.addresses.map(({ address }) => address) ?? [];
+    await this.#bring(snapshot);
     const agreement = await this.#agree(snapshot);
     const made = await this.#routing.prepare(plan).catch((error: unknown) => {
       this.#unagree(agreement);
@@ -162,6 +163,21 @@ export class ServiceRoutes {
         this.#unagree(agreement);
       },
     };
+  }
+
+  /** Lets listeners bind to addresses that a driver brings to this machine, before it does. */
+  async #bring({ routes: { addresses, drivers } }: Snapshot): Promise<void> {
+    for (const driver of drivers) {
+      if (driver.kind !== 'lease') continue;
+      const { bringAddresses } = await import('#route/drivers/lease/bring.ts');
+      const its = addresses.filter(({ via }) => via.includes(driver.name)).map(({ address }) => address);
+      const reason = bringAddresses(driver.options, its);
+      if (reason !== null)
+        this.#needs.log.warn('listeners may not find their service addresses', {
+          driver: driver.name,
+          reason,
+        });
+    }
   }
 
   /** The budget for a snapshot: the one there is where its settings are the same. */

@@ -11,7 +11,9 @@ import {
   linkFlags,
 } from '#net/rtnetlink.ts';
 import { type Announcement, type Grade, hostPrefix } from '../../announcement.ts';
-import { LeaseDriver, ourProtocol } from './driver.ts';
+import { bringAddresses } from './bring.ts';
+import { LeaseDriver } from './driver.ts';
+import { ourProtocol } from './leases.ts';
 import { type LeaseOptions, leaseOptions } from './options.ts';
 
 type Stored = AddressRequest & { readonly until: number; readonly flags: number };
@@ -423,6 +425,33 @@ test('an interface without a carrier is warned of: it was not made here, or chan
   });
   run(1100);
   assert.deepEqual(driver.report().warnings, []);
+});
+
+test('listeners find their addresses before the first lease', () => {
+  const kernel = new FakeKernel();
+  assert.equal(
+    bringAddresses({ permanent: 'route' }, [v4, v6], () => kernel),
+    null,
+  );
+  assert.deepEqual(
+    kernel.routes.map(({ address }) => address),
+    [v4, v6],
+  );
+  assert.deepEqual(
+    kernel.addresses().map(({ address, valid }) => [address, valid]),
+    [[v6, 30]],
+  );
+  // With the first look of the driver the address is a lease, or nowhere.
+  const { driver, there } = start({}, kernel, [v4, v6]);
+  driver.want([announce(v4)]);
+  assert.deepEqual(there(), [`${v4} chorus0`]);
+  assert.equal(
+    bringAddresses({ permanent: 'lo' }, [v4, v6], () => kernel),
+    null,
+  );
+  assert.deepEqual(there(), [`${v4} chorus0`, `${v6} lo`]);
+  kernel.refuse = () => errnos.EPERM;
+  assert.match(bringAddresses({ permanent: 'route' }, ['192.0.2.9'], () => kernel) ?? '', /192\.0\.2\.9/);
 });
 
 test('a kernel without netlink is a problem, not a throw', async () => {

@@ -11,15 +11,20 @@ import { type AddressKernel, NetlinkError, openNetlink } from '#net/netlink.ts';
 import { addressFlags, forever, type KernelAddress, type KernelLink, linkFlags } from '#net/rtnetlink.ts';
 import type { Announcement } from '../../announcement.ts';
 import type { DriverReport, DriverState, DriverWorld, RouteDriver } from '../../driver.ts';
-import { hostBits, interfacesOf, type Lease, leaseKey, leasesOf, leaseWarnings } from './leases.ts';
+import {
+  hostBits,
+  interfacesOf,
+  type Lease,
+  leaseKey,
+  leasesOf,
+  leaseWarnings,
+  loopback,
+  ourProtocol,
+} from './leases.ts';
 import type { LeaseOptions } from './options.ts';
-
-/** By this number (IFA_PROTO, rtm_protocol) our addresses and routes are known; nobody has registered it. */
-export const ourProtocol = 67;
 
 /** All is read back and compared so often though nothing was heard, ms. */
 const lookEvery = 1_000;
-const loopback = { index: 1, name: 'lo' } as const;
 
 /** Makes a driver for the kernel of this network namespace. */
 export function makeLease(options: LeaseOptions, world: DriverWorld): RouteDriver {
@@ -279,13 +284,16 @@ export class LeaseDriver implements RouteDriver {
   #leftovers(found: readonly KernelAddress[], links: ReadonlyMap<string, KernelLink>): KernelAddress[] {
     const names = new Map([...links.values()].map(link => [link.index, link.name]));
     const known = new Set([...this.#known, ...(this.#world.addresses?.() ?? [])]);
+    const isLabelled = (each: KernelAddress) => isOurs(each) && each.protocol === ourProtocol;
     return found.filter(each => {
+      // Brought for listeners to bind to; FRR would prefer it to the lease.
+      if (each.link === loopback.index) return known.has(each.address) && isLabelled(each);
       const name = names.get(each.link);
       if (name === undefined) return false;
       const key = leaseKey({ interface: name, address: each.address, bits: each.bits });
       if (this.#wanted.has(key)) return false;
       if (this.#held.get(key)?.link === each.link && each.valid !== forever) return true;
-      if (!known.has(each.address) || !isOurs(each) || each.protocol !== ourProtocol) return false;
+      if (!known.has(each.address) || !isLabelled(each)) return false;
       return ![...alive].some(other => other !== this && other.#claims(key, ''));
     });
   }

@@ -3,6 +3,11 @@ import { isIpv6 } from '#net/address.ts';
 import { type Announcement, formatPrefix, type Grade, type Prefix } from '../../announcement.ts';
 import type { LeaseOptions } from './options.ts';
 
+/** By this number (IFA_PROTO, rtm_protocol) our addresses and routes are known; nobody has registered it. */
+export const ourProtocol = 67;
+/** The same in every network namespace. */
+export const loopback = { index: 1, name: 'lo' } as const;
+
 /** One address on one interface. */
 export type Lease = {
   readonly interface: string;
