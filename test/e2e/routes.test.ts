@@ -4,12 +4,19 @@
  */
 import assert from 'node:assert/strict';
 import { after, before, describe, type TestContext, test } from 'node:test';
-import { FarmNet, frontAddress, nodeAddress, nodeAddress6, service } from '../support/farm-net.ts';
+import {
+  FarmNet,
+  frontAddress,
+  frontAddress6,
+  nodeAddress,
+  nodeAddress6,
+  service,
+} from '../support/farm-net.ts';
 import { Flow } from '../support/flow.ts';
 import { poll } from '../support/poll.ts';
 import type { Program } from '../support/process.ts';
 import { requires } from '../support/requires.ts';
-import { basics, RoutedFront, startNode } from '../support/routed-front.ts';
+import { basics, pool, RoutedFront, startNode } from '../support/routed-front.ts';
 import { type Way, ways } from '../support/ways.ts';
 
 const needs = ['root', 'ip', 'nsenter', 'unshare', 'bird', 'vtysh'] as const;
@@ -195,6 +202,111 @@ for (const { way, dead, hung } of promised) {
       });
   });
 }
+
+describe('two fronts with IPv4 and IPv6 and a withdrawal budget', requires(...needs, 'etcd'), () => {
+  let farm: FarmNet;
+  const fronts: RoutedFront[] = [];
+  const nodes: Program[] = [];
+
+  before(async () => {
+    farm = await FarmNet.make({ routers: ['bird', 'frr'], fronts: 2, nodes: 4 });
+    const etcd = farm.nodes[0]!.start('etcd', [
+      ...['--data-dir', '/var/lib/etcd', '--log-level', 'error'],
+      ...[
+        '--listen-client-urls',
+        `http://${nodeAddress(1)}:2379`,
+        '--advertise-client-urls',
+        `http://${nodeAddress(1)}:2379`,
+      ],
+      ...['--listen-peer-urls', 'http://127.0.0.1:2380', '--unsafe-no-fsync'],
+    ]);
+    // Each front has a node that is asked over IPv4 and one that is asked over IPv6.
+    for (const [i, host] of farm.nodes.entries())
+      nodes.push(await startNode(host, [i % 2 === 0 ? nodeAddress(i + 1) : nodeAddress6(i + 1)]));
+    await etcd.until('etcd to answer', () =>
+      farm.nodes[0]!.run('etcdctl', ['--endpoints', `http://${nodeAddress(1)}:2379`, 'endpoint', 'health'], {
+        env: { ETCDCTL_API: '3' },
+      }).then(({ code }) => code === 0),
+    );
+    for (const [i, host] of farm.fronts.entries()) {
+      const front = i + 1;
+      await host.ip(`address add ${service.ipv4}/32 dev lo`, `address add ${service.ipv6}/128 dev lo nodad`);
+      const { backends: four, probe } = pool([2 * i + 1], 'ipv4');
+      const { backends: six } = pool([2 * i + 2], 'ipv6');
+      fronts.push(
+        await RoutedFront.launch(host, {
+          ...basics([]),
+          pools: { default: { probe, backends: [...four, ...six] } },
+          'route-drivers': ways.speaker.drivers(front, ['ipv4', 'ipv6']),
+          'service-addresses': (['ipv4', 'ipv6'] as const).map(family => ({
+            address: service[family],
+            via: ways.speaker.via[family],
+            family: 'own',
+            rise: '500ms',
+            hold: { first: '0s' },
+          })),
+          'withdrawal-budget': {
+            farm: 'farm',
+            member: host.name,
+            least: 1,
+            etcd: [`http://${nodeAddress(1)}:2379`],
+          },
+        }).ready(),
+      );
+    }
+  });
+  after(() => farm?.stop());
+
+  const ways4 = (front: number) =>
+    farm.routers.map(({ watch, number }) => watch.hops(service.ipv4).has(frontAddress(front, number)));
+  const ways6 = (front: number) =>
+    farm.routers.map(({ watch, number }) => watch.hops(service.ipv6).has(frontAddress6(front, number)));
+  const all = (seen: readonly boolean[]) => seen.every(Boolean);
+  const none = (seen: readonly boolean[]) => !seen.some(Boolean);
+
+  test('IPv6 fails at one site: only its own announcement goes there', async () => {
+    await poll(
+      'both families by both fronts',
+      () => [1, 2].every(front => all(ways4(front)) && all(ways6(front))),
+      { deadline: 30_000 },
+    );
+    await nodes[1]!.kill();
+    await poll('IPv6 to be gone at the first', () => none(ways6(1)), {
+      explain: () => fronts[0]!.program.log,
+    });
+    assert.ok(all(ways4(1)) && all(ways4(2)) && all(ways6(2)), 'all else stands');
+    for (const { watch, number } of farm.routers)
+      assert.ok(
+        watch
+          .changes(service.ipv4)
+          .every(({ hops }, i, changes) => i === 0 || changes[i - 1]!.hops.difference(hops).size === 0),
+        `IPv4 never left router ${number}`,
+      );
+  });
+
+  test('the last healthy site fails too: it stays announced, degraded, with an alarm', async () => {
+    const killed = Date.now();
+    await nodes[3]!.kill();
+    await fronts[1]!.logged(changed(service.ipv6, 'degraded'), killed);
+    await fronts[1]!.logged(/warn|error/, killed);
+    const { addresses } = await fronts[1]!.routes();
+    assert.equal(addresses.find(({ address }) => address === service.ipv6)?.state, 'degraded');
+    const { routers } = farm;
+    assert.ok(
+      routers.every(({ watch }) => watch.hops(service.ipv6).size > 0),
+      'IPv6 is still announced',
+    );
+    // FRR replaces an IPv6 route in the kernel by deleting and adding it, within the same millisecond.
+    for (const { watch } of routers)
+      for (const [i, { at, hops }] of watch.changes(service.ipv6).entries())
+        if (at >= killed && hops.size === 0) {
+          const next = watch.changes(service.ipv6)[i + 1]?.at ?? Number.POSITIVE_INFINITY;
+          assert.ok(next - at < 20, 'and was never gone');
+        }
+    nodes[3] = await startNode(farm.nodes[3]!, [nodeAddress6(4)]);
+    await fronts[1]!.logged(changed(service.ipv6, 'up'), Date.now() - 2000);
+  });
+});
 
 /** The line of the log that says that a service address changed its state. */
 const changed = (address: string, to: string) =>

@@ -26,7 +26,7 @@ export function basics(nodes: readonly number[], family: 'ipv4' | 'ipv6' = 'ipv4
 }
 
 /** A pool of nodes by number. */
-export function pool(nodes: readonly number[], family: 'ipv4' | 'ipv6' = 'ipv4'): FrontConfig {
+export function pool(nodes: readonly number[], family: 'ipv4' | 'ipv6' = 'ipv4') {
   return {
     probe: { name: 'probe.wild.lab.internal', interval: '200ms', timeout: '200ms' },
     backends: nodes.map(node => ({
