@@ -5,17 +5,19 @@ import { type Way, ways } from '#test/support/ways.ts';
 import { type Figures, frontEvents } from '../lib/front-events.ts';
 import { Fronts } from '../lib/fronts.ts';
 import { attempt } from '../lib/rounds.ts';
-import { allBack, lastGone, Site, settled, watched, zone } from '../lib/sites.ts';
+import { back, gone, Site, settled, watched, zone } from '../lib/sites.ts';
 import { type Announcer, type Announcing, announcers, lacks } from '../subjects/announcers.ts';
-import { type Case, isWanted, type Metric, type Row } from './case.ts';
+import { type Case, type Goal, isWanted, type Metric, type Row } from './case.ts';
 
 const rate = 2000;
 
 const metrics: readonly Metric[] = [
-  { key: 'gone', label: 'route gone after', unit: 'ms', digits: 0 },
-  { key: 'back', label: 'back after recovery', unit: 'ms', digits: 0 },
+  { key: 'gone', label: 'route gone at BIRD after', unit: 'ms', digits: 0 },
+  { key: 'goneFrr', label: 'at FRR', unit: 'ms', digits: 0 },
+  { key: 'back', label: 'back at BIRD after', unit: 'ms', digits: 0 },
+  { key: 'backFrr', label: 'at FRR', unit: 'ms', digits: 0 },
   { key: 'lost', label: 'queries lost', unit: '', digits: 0 },
-  { key: 'broken', label: 'TCP sessions of the other node broken', unit: '', digits: 0 },
+  { key: 'broken', label: 'TCP sessions of the other front broken', unit: '', digits: 0 },
 ];
 
 /** Two nodes that announce by themselves, and what is measured of them. */
@@ -100,16 +102,16 @@ async function round(
   const asked = Date.now();
   const began = await event.begin(scene);
   // What went before the last blow went in time.
-  const gone = Math.max(0, (await lastGone(farm, site!, asked, limit)) - (began - asked));
-  if (Number.isFinite(gone)) await sleep(300);
+  const after = (await gone(farm, site!, asked, limit)).map(ms => Math.max(0, ms - (began - asked)));
+  const [bird = 0, frr = 0] = after;
+  const went = after.every(Number.isFinite);
+  if (went) await sleep(300);
   const account = await flow.end();
   const recovered = await event.end(scene, restart);
   const values: Record<string, number> = { lost: lostSince(account, asked) };
-  if (Number.isFinite(gone)) {
-    values.gone = gone;
-    values.back = await allBack(farm, site!, recovered);
-  }
-  return values;
+  if (!went) return values;
+  const [backBird = 0, backFrr = 0] = await back(farm, site!, recovered);
+  return { ...values, gone: bird, goneFrr: frr, back: backBird, backFrr };
 }
 
 async function measure(
@@ -201,13 +203,94 @@ function take(row: Row, figures: Figures, turn: number, say: (text: string) => v
   say(`  round ${turn + 1}  ${row.name.padEnd(28)} ${told.join('  ')}`);
 }
 
+/** The highest of figures in all rounds of some rows; NaN when one of them is missing. */
+function highest(rows: readonly Row[], names: readonly string[], keys: readonly string[]): number {
+  const all = names.flatMap(name =>
+    keys.map(key => Math.max(...(rows.find(one => one.name === name)?.values[key] ?? [Number.NaN]))),
+  );
+  return Math.max(...all);
+}
+
+function goalsOf(rows: readonly Row[]): Goal[] {
+  const within = (text: string, bound: number, keys: readonly string[], ...names: string[]): Goal => ({
+    text,
+    measured: highest(rows, names, keys),
+    bound,
+    unit: 'ms',
+    digits: 0,
+  });
+  const none = (text: string, key: string, ...names: string[]): Goal => ({
+    text,
+    measured: highest(rows, names, [key]),
+    bound: 0,
+    unit: '',
+    digits: 0,
+  });
+  const every = (event: string) =>
+    [ways.speaker, ways.leaseBird, ways.leaseFrr].map(({ name }) => `${name}:${event}`);
+  const nodes = ['killed', 'stopped', 'servfail'].flatMap(how => [
+    `node-lease:named-${how}`,
+    `node-speaker:named-${how}`,
+  ]);
+  const there = ['back', 'backFrr'];
+  return [
+    within(
+      'verdict → gone at BIRD, in every round: lease with BIRD, or speaker',
+      50,
+      ['gone'],
+      'speaker:verdict',
+      'lease-bird:verdict',
+    ),
+    within('healthy → there at both routers, after the decision', 150, there, ...every('verdict')),
+    within('kill -9: gone at BIRD, speaker', 50, ['gone'], 'speaker:front-killed'),
+    within(
+      'kill -9 or SIGSTOP: gone at both routers, lease',
+      2500,
+      ['gone', 'goneFrr'],
+      'lease-bird:front-killed',
+      'lease-frr:front-killed',
+      'lease-bird:front-stopped',
+      'lease-frr:front-stopped',
+    ),
+    within(
+      'SIGSTOP: gone at both routers, speaker with hold time 3 s',
+      3500,
+      ['gone', 'goneFrr'],
+      'speaker:front-stopped',
+    ),
+    within(
+      'reconciled after a session reset, or the return of a router, speaker',
+      1000,
+      there.slice(0, 1),
+      'speaker:reset',
+      'speaker:router',
+    ),
+    within(
+      'reconciled after the return of the routing daemon beside it: BIRD, FRR',
+      1000,
+      there.slice(0, 1),
+      'lease-bird:daemon',
+      'lease-frr:daemon',
+    ),
+    none('planned drain: queries lost', 'lost', ...every('drain')),
+    none('a front is killed: connections of the other that break', 'broken', ...every('front-killed')),
+    within(
+      'node without balancer: named killed, stopped, SERVFAIL: gone at both routers',
+      1500,
+      ['gone', 'goneFrr'],
+      ...nodes,
+    ),
+  ];
+}
+
 export const routes: Case = {
   name: 'routes',
   title: 'When a route comes and goes',
   about:
-    'Two nodes without a balancer behind two routers (BIRD and FRR) with equal-cost multipath, 2,000 queries a second through them. On one node the nameserver, or what ' +
-    'judges it, is killed, stopped or made to answer SERVFAIL. Seen in the kernel of the routers: when the last of them has lost its way to the node, and when both have it again after the ' +
-    'recovery. Lost: no answer within a second, or SERVFAIL. The others run the same dig once a second and count to three.',
+    'Two fronts of Chorus, and then two nodes without a balancer, behind two routers (BIRD and FRR) with equal-cost multipath, 2,000 queries a second through them. Something happens to one ' +
+    'of the two: to Chorus, to its backends, to its routing daemon; on the node to named, or to what judges it. Seen in the kernel of each router, to the millisecond: when it lost its way there, and when it has it ' +
+    'again after the recovery (for named: since it answers). FRR as a router takes 60 ms longer, which is its own wait. Lost: no answer within two seconds, or SERVFAIL. Who runs a check beside Chorus runs the same dig once a ' +
+    'second and counts to three.',
   async run(_stage, { rounds, quick = false, parts }, say) {
     const allWays: readonly Way[] = Object.values(ways);
     const row = (subject: { name: string; label: string }, event: { name: string; label: string }): Row[] =>
@@ -228,6 +311,6 @@ export const routes: Case = {
       if (mine.length > 0)
         await stopAtNothing(mine, lacks(announcer), () => measure(announcer, mine, { rounds, quick }, say));
     }
-    return { metrics, rows, goals: [] };
+    return { metrics, rows, goals: goalsOf(rows), span: `${rounds} rounds` };
   },
 };

@@ -18,17 +18,36 @@ export type FrontEvent = {
   run(scene: Fronts): Promise<Figures>;
 };
 
-/** When both routers have lost, or have, the way by the first front. */
-async function atBoth(
-  farm: FarmNet,
-  what: 'appears' | 'vanishes',
-  since: number,
-  limit = 30_000,
-): Promise<number> {
-  const times = farm.routers.map(({ watch, number }) =>
-    watch[what](service.ipv4, frontAddress(1, number), since, limit),
+/** When each router has lost, or has, the way by the first front, in ms since 1970. BIRD comes first. */
+async function times(farm: FarmNet, what: 'appears' | 'vanishes', since: number): Promise<number[]> {
+  return await Promise.all(
+    farm.routers.map(({ watch, number }) =>
+      watch[what](service.ipv4, frontAddress(1, number), since, 30_000),
+    ),
   );
-  return Math.max(...(await Promise.all(times)));
+}
+
+/** How long after `from` both routers had lost the way. */
+async function gone(
+  farm: FarmNet,
+  since: number,
+  from: () => number | Promise<number> = () => since,
+): Promise<Figures> {
+  const [bird = 0, frr = 0] = await times(farm, 'vanishes', since);
+  const origin = await from();
+  // The log may tell of a decision after the router has heard of it.
+  return { gone: Math.max(0, bird - origin), goneFrr: Math.max(0, frr - origin) };
+}
+
+/** How long after `from` both routers had it. */
+async function back(
+  farm: FarmNet,
+  since: number,
+  from: () => number | Promise<number> = () => since,
+): Promise<Figures> {
+  const [bird = 0, frr = 0] = await times(farm, 'appears', since);
+  const origin = await from();
+  return { back: Math.max(0, bird - origin), backFrr: Math.max(0, frr - origin) };
 }
 
 const changed = (to: string) =>
@@ -44,19 +63,23 @@ async function underLoad(
 ): Promise<Figures> {
   const flow = await startFlow(scene);
   await sleep(700);
+  const others = await portsOfOther(scene);
   const began = Date.now();
   const figures = await act({ began });
   await sleep(300);
   const account = await flow.end();
-  return { ...figures, lost: lossOf(account, began), broken: brokenBefore(account, began) };
+  const broken = account.sessions.filter(one => others.has(one.port) && one.broken !== null);
+  return { ...figures, lost: lossOf(account, began), ...(others.size > 0 && { broken: broken.length }) };
 }
 
 const lossOf = ({ lost, failed }: FlowAccount, since: number) =>
   [...lost, ...failed].filter(at => at >= since - 50).length;
 
-/** Sessions that broke though nothing had happened to their front yet. */
-const brokenBefore = ({ sessions }: FlowAccount, began: number) =>
-  sessions.filter(({ broken }) => broken !== null && broken < began).length;
+/** Client ports of the connections that the second front has. */
+async function portsOfOther(scene: Fronts): Promise<Set<number>> {
+  const text = await scene.farm.fronts[1]!.must('ss', ['-Htn', 'state', 'established', 'sport', '=', ':53']);
+  return new Set([...text.matchAll(/:(\d+)\s*$/gm)].map(([, port]) => Number(port)));
+}
 
 const killed: FrontEvent = {
   name: 'front-killed',
@@ -65,15 +88,12 @@ const killed: FrontEvent = {
     const front = scene.fronts[0]!;
     const figures = await underLoad(scene, async ({ began }) => {
       front.program.signal('SIGKILL');
-      return { gone: (await atBoth(scene.farm, 'vanishes', began)) - began };
+      return await gone(scene.farm, began);
     });
     await front.program.ended;
     const again = Date.now();
     front.relaunch();
-    return {
-      ...figures,
-      back: (await atBoth(scene.farm, 'appears', again)) - (await front.logged(changed('up'), again)),
-    };
+    return { ...figures, ...(await back(scene.farm, again, () => front.logged(changed('up'), again))) };
   },
 };
 
@@ -84,11 +104,11 @@ const stopped: FrontEvent = {
     const front = scene.fronts[0]!;
     const figures = await underLoad(scene, async ({ began }) => {
       front.program.signal('SIGSTOP');
-      return { gone: (await atBoth(scene.farm, 'vanishes', began)) - began };
+      return await gone(scene.farm, began);
     });
     const woken = Date.now();
     front.program.signal('SIGCONT');
-    await atBoth(scene.farm, 'appears', woken);
+    await times(scene.farm, 'appears', woken);
     return figures;
   },
 };
@@ -100,13 +120,11 @@ const verdict: FrontEvent = {
     const front = scene.fronts[0]!;
     const figures = await underLoad(scene, async ({ began }) => {
       await scene.killNodes();
-      const gone = await atBoth(scene.farm, 'vanishes', began);
-      return { gone: gone - (await front.logged(changed('(down|rising)'), began)), noticed: gone - began };
+      return await gone(scene.farm, began, () => front.logged(changed('(down|rising)'), began));
     });
     const revived = Date.now();
     await Promise.all([scene.startNode(1), scene.startNode(2)]);
-    const there = await atBoth(scene.farm, 'appears', revived);
-    return { ...figures, back: there - (await front.logged(changed('up'), revived)) };
+    return { ...figures, ...(await back(scene.farm, revived, () => front.logged(changed('up'), revived))) };
   },
 };
 
@@ -118,11 +136,11 @@ const drained: FrontEvent = {
     const figures = await underLoad(scene, async ({ began }) => {
       const { code, stdout, stderr } = await front.command('drain', '--reason', 'bench');
       if (code !== 0) throw new Error(`chorus drain: exit ${code}\n${stdout}${stderr}`);
-      return { gone: (await atBoth(scene.farm, 'vanishes', began)) - began };
+      return await gone(scene.farm, began);
     });
     const undrained = Date.now();
     await front.command('undrain');
-    await atBoth(scene.farm, 'appears', undrained);
+    await times(scene.farm, 'appears', undrained);
     return figures;
   },
 };
@@ -134,14 +152,11 @@ const daemon: FrontEvent = {
   async run(scene) {
     const figures = await underLoad(scene, async ({ began }) => {
       scene.speaker!.signal('SIGKILL');
-      return { gone: (await atBoth(scene.farm, 'vanishes', began)) - began };
+      return await gone(scene.farm, began);
     });
     await scene.restartDaemons();
     const returned = Date.now();
-    return {
-      ...figures,
-      back: Math.max(0, (await atBoth(scene.farm, 'appears', returned - 2000)) - returned),
-    };
+    return { ...figures, ...(await back(scene.farm, returned - 2000, () => returned)) };
   },
 };
 
@@ -151,8 +166,9 @@ const reset: FrontEvent = {
   async run(scene) {
     return await underLoad(scene, async ({ began }) => {
       await Promise.all(scene.farm.routers.map(router => router.reset(1)));
-      const gone = await atBoth(scene.farm, 'vanishes', began);
-      return { gone: gone - began, back: (await atBoth(scene.farm, 'appears', gone)) - gone };
+      const [bird = 0, frr = 0] = await times(scene.farm, 'vanishes', began);
+      const [thereBird = 0, thereFrr = 0] = await times(scene.farm, 'appears', began);
+      return { gone: bird - began, goneFrr: frr - began, back: thereBird - bird, backFrr: thereFrr - frr };
     });
   },
 };

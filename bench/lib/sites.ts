@@ -103,26 +103,26 @@ zone "${zone}" { type ${how}; };
 /** How long the routers are watched for a route that does not go, in ms. */
 export const watched = 20_000;
 
-/** When the last router lost its way by a site, in ms after `since`; infinity where one still had it after `limit` ms. */
-export async function lastGone(farm: FarmNet, site: Site, since: number, limit = watched): Promise<number> {
-  const times = await Promise.all(
+/** When each router lost its way by a site, in ms after `since`; infinity where one still had it after `limit` ms. BIRD comes first. */
+export function gone(farm: FarmNet, site: Site, since: number, limit = watched): Promise<number[]> {
+  return Promise.all(
     farm.routers.map(({ watch, number }) =>
       watch
         .vanishes(service.ipv4, frontAddress(site.number, number), since, limit - (Date.now() - since))
+        .then(at => at - since)
         .catch(() => Number.POSITIVE_INFINITY),
     ),
   );
-  return Math.max(...times) - since;
 }
 
-/** When all routers had a way by a site again, in ms after `since`. */
-export async function allBack(farm: FarmNet, site: Site, since: number, limit = 60_000): Promise<number> {
-  const times = await Promise.all(
-    farm.routers.map(({ watch, number }) =>
-      watch.appears(service.ipv4, frontAddress(site.number, number), since, limit),
-    ),
+/** When each router had a way by a site again, in ms after `since`. BIRD comes first. */
+export function back(farm: FarmNet, site: Site, since: number, limit = 60_000): Promise<number[]> {
+  return Promise.all(
+    farm.routers.map(async ({ watch, number }) => {
+      const at = await watch.appears(service.ipv4, frontAddress(site.number, number), since, limit);
+      return at - since;
+    }),
   );
-  return Math.max(...times) - since;
 }
 
 /** Whether a router has a way by a site now. */

@@ -9,6 +9,8 @@ import {
 } from '#test/support/farm-net.ts';
 import type { Program } from '#test/support/program.ts';
 import { findProgram } from '#test/support/requires.ts';
+import { RoutedFront } from '#test/support/routed-front.ts';
+import { type Way, ways } from '#test/support/ways.ts';
 import { childrenOf } from '../lib/process.ts';
 import { checkName, type Site } from '../lib/sites.ts';
 
@@ -22,7 +24,7 @@ export type Announcing = {
 export type Announcer = {
   readonly name: string;
   readonly label: string;
-  /** Programs it needs; a path is looked at, a name is looked up. */
+  /** Programs it needs. */
   readonly needs: readonly string[];
   start(site: Site): Promise<Announcing>;
 };
@@ -189,7 +191,57 @@ exec /usr/bin/python3 -m exabgp healthcheck --no-syslog --no-ip-setup --ip ${ser
   },
 };
 
-export const announcers: readonly Announcer[] = [exabgp, keepalived, loop];
+/** Chorus on a node without a balancer, with the probes of docs/node.md; it judges BIND and does not start it. */
+function chorusNode(way: Way, name: string, label: string): Announcer {
+  return {
+    name,
+    label,
+    needs: ['dig', ...way.needs],
+    async start(site) {
+      const daemons = await way.daemons(site.host, site.number);
+      const probe = { type: 'A', timeout: '250ms' };
+      const front = await RoutedFront.launch(site.host, {
+        listen: [],
+        api: '127.0.0.1:8053',
+        pools: {
+          default: {
+            backends: [{ name: 'named', address: site.address }],
+            probes: [
+              { ...probe, name: checkName, local: 'on', interval: '300ms', window: { failures: 2, of: 3 } },
+              {
+                ...probe,
+                name: checkName,
+                'random-label': 'on',
+                interval: '400ms',
+                window: { failures: 2, of: 4 },
+              },
+            ],
+          },
+        },
+        'route-drivers': way.drivers(site.number, ['ipv4']),
+        'service-addresses': [
+          { address: service.ipv4, rise: '1s', hold: { first: '0s' }, ...(way.via && { via: way.via.ipv4 }) },
+        ],
+      }).ready();
+      return {
+        hurt: signal => front.program.signal(signal),
+        async stop() {
+          front.program.signal('SIGCONT');
+          await front.program.kill();
+          await Promise.all(daemons.map(daemon => daemon.stop()));
+        },
+      };
+    },
+  };
+}
+
+export const announcers: readonly Announcer[] = [
+  chorusNode(ways.leaseBird, 'node-lease', 'Chorus, lease + BIRD'),
+  chorusNode(ways.speaker, 'node-speaker', 'Chorus, built-in speaker'),
+  exabgp,
+  keepalived,
+  loop,
+];
 
 /** Why an announcer cannot be run here, or null. */
 export function lacks({ needs }: { readonly needs: readonly string[] }): string | null {
