@@ -17,7 +17,17 @@ export function checkConfig(file: string): {
   const snapshot = loadConfigFile(file);
   const backends = snapshot.pools.reduce((sum, pool) => sum + pool.backends.length, 0);
   const count = (n: number, what: string) => `${n} ${what}${n === 1 ? '' : 's'}`;
-  const summary = `${file} is right: ${count(snapshot.listen.length, 'listener')}, ${count(snapshot.pools.length, 'pool')}, ${count(backends, 'backend')}`;
+  const counts = [
+    count(snapshot.listen.length, 'listener'),
+    count(snapshot.pools.length, 'pool'),
+    count(backends, 'backend'),
+  ];
+  const { addresses, drivers } = snapshot.routes;
+  if (addresses.length > 0) {
+    counts.push(`${addresses.length} service address${addresses.length === 1 ? '' : 'es'}`);
+    counts.push(count(drivers.length, 'route driver'));
+  }
+  const summary = `${file} is right: ${counts.join(', ')}`;
   return { summary, warnings: warningsOf(snapshot) };
 }
 
