@@ -227,6 +227,28 @@ export function routeDriverContract(subject: RouteDriverUnderTest): void {
       assert.ok(working.report.since <= now());
     });
 
+    test('the worst that can be said is said, and read back as it was wanted', async t => {
+      if (!subject.expresses.med) return t.skip('no attributes');
+      const working = await work(t);
+      const worst: Attributes = {
+        med: 0xffff_ffff,
+        localPreference: subject.expresses.localPreference ? 0 : null,
+        communities: subject.expresses.communities ? ['65000:65535', '65535:0', '65535:65284'] : [],
+        largeCommunities: subject.expresses.largeCommunities ? ['4294967295:0:4294967295'] : [],
+        prepend: subject.expresses.prepend && first === 'outer' ? 16 : 0,
+      };
+      working.want(announcement(v4, worst));
+      await has(working, [`${v4}/32`]);
+      const [route] = (await router.routes(first)).filter(({ prefix }) => prefix === `${v4}/32`);
+      assert.equal(route?.med, worst.med);
+      assert.deepEqual(route?.communities, worst.communities);
+      assert.deepEqual(route?.largeCommunities, worst.largeCommunities);
+      if (first === 'outer') assert.equal(route?.path.length, 1 + worst.prepend);
+      await says(working, [`${v4}/32`]);
+      const told = working.report.routes[0]?.attributes;
+      if (told) assert.deepEqual(told, worst);
+    });
+
     test('our AS comes before the path once more as often as is asked', async t => {
       if (!subject.expresses.prepend || !subject.sessions.includes('outer')) return t.skip('not expressed');
       const working = await work(t);

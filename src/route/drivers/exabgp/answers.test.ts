@@ -53,6 +53,13 @@ describe('what ExaBGP says', () => {
     });
   });
 
+  test('well-known communities by their names', () => {
+    const line =
+      'neighbor 10.0.0.1 local-ip 10.0.0.2 family-allowed in-open ipv4 unicast 192.0.2.53/32 next-hop self';
+    const [route] = parseAdjRib([`${line} community [ no-export 65000:1 no-peer 1:70000 x ]`]);
+    assert.deepEqual(route?.attributes.communities, ['65000:1', '65535:65281', '65535:65284']);
+  });
+
   test('without an end is given up', () => {
     assert.equal(new AnswerReader().feed('x'.repeat(bounds.line + 1)), undefined);
     const reader = new AnswerReader();

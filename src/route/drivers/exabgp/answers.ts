@@ -4,7 +4,7 @@
  */
 import { z } from 'zod';
 import { type Attributes, formatPrefix, type Prefix } from '../../announcement.ts';
-import { sortedCommunities } from '../../community.ts';
+import { parseCommunity, parseLargeCommunity, sortedCommunities } from '../../community.ts';
 
 /** Most characters of one line, and of one answer. */
 export const bounds = { line: 65_536, answer: 4 * 2 ** 20 } as const;
@@ -85,11 +85,12 @@ export function parseAdjRib(lines: readonly string[]): readonly NeighborRoute[] 
         .split(/\s+/)
         .filter(word => /^\d+$/.test(word))
         .map(Number);
-    const words = (name: string) =>
+    // ExaBGP has names for the well-known ones.
+    const communities = (name: string, parse: (text: string) => string | undefined) =>
       sortedCommunities(
         of(name)
           .split(/\s+/)
-          .filter(word => /^\d+(:\d+){1,2}$/.test(word)),
+          .flatMap(word => parse(word) ?? []),
       );
     return [
       {
@@ -98,8 +99,8 @@ export function parseAdjRib(lines: readonly string[]): readonly NeighborRoute[] 
         attributes: {
           med: numbers('med')[0] ?? null,
           localPreference: numbers('local-preference')[0] ?? null,
-          communities: words('community'),
-          largeCommunities: words('large-community'),
+          communities: communities('community', parseCommunity),
+          largeCommunities: communities('large-community', parseLargeCommunity),
           prepend: Math.max(0, numbers('as-path').length - 1),
         },
       },
