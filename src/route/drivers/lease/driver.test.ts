@@ -248,6 +248,16 @@ test('the copy on the loopback interface; one that is there already is not ours'
   assert.deepEqual(there(), [`${v4} chorus0`, `${v4} lo`, `${v6} chorus0`, `${v6} lo`]);
   await driver.close(1000, 'stop');
   assert.deepEqual(there(), [`${v4} lo`]);
+  // One of a former run is ours.
+  const next = start({ permanent: 'lo' }, kernel);
+  assert.equal(
+    bringAddresses({ permanent: 'lo' }, [v6], () => kernel),
+    null,
+  );
+  next.driver.want([announce(v6)]);
+  assert.deepEqual(there(), [`${v4} lo`, `${v6} chorus0`, `${v6} lo`]);
+  await next.driver.close(1000, 'stop');
+  assert.deepEqual(there(), [`${v4} lo`]);
 });
 
 test('grades move the address between interfaces: first away, then there', () => {

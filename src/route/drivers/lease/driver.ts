@@ -338,16 +338,17 @@ export class LeaseDriver implements RouteDriver {
     for (const address of keep) {
       try {
         if (this.#options.permanent === 'route') kernel.addLocalRoute({ address, protocol: ourProtocol });
-        else if (!this.#permanent.has(address) || !onLoopback(kernel, address)) {
+        else {
+          const there = kernel
+            .addresses()
+            .find(found => found.link === loopback.index && found.address === address);
           // A copy that an operator made is as good as ours, and stays his.
-          if (onLoopback(kernel, address)) continue;
-          kernel.setAddress({
-            address,
-            bits: hostBits(address),
-            link: loopback.index,
-            lifetime: forever,
-            protocol: ourProtocol,
-          });
+          if (there && there.protocol !== ourProtocol && !this.#permanent.has(address)) continue;
+          if (there?.valid !== forever) {
+            const bits = hostBits(address);
+            const lifetime = forever;
+            kernel.setAddress({ address, bits, link: loopback.index, lifetime, protocol: ourProtocol });
+          }
         }
         this.#permanent.add(address);
       } catch (thrown) {
@@ -424,8 +425,4 @@ function isAt(
 /** A lease, by us or by a former run; kernels before 5.18 keep no protocol. */
 function isOurs({ valid, protocol }: KernelAddress): boolean {
   return valid !== forever && (protocol === ourProtocol || protocol === 0);
-}
-
-function onLoopback(kernel: AddressKernel, address: string): boolean {
-  return kernel.addresses().some(found => found.link === loopback.index && found.address === address);
 }
