@@ -47,7 +47,7 @@ export const budgetSection = section('a mapping with least, farm, member and etc
     example: 'front-1',
   }),
   etcd: option(list('a list of URLs of etcd servers', etcdUrl), {
-    docs: 'The members of the etcd cluster, asked over its JSON gateway (etcd 3.4 or later). After a failure the next one is asked.',
+    docs: 'The members of the etcd cluster, asked over its JSON gateway (etcd 3.4 or later). After a failure the next one is asked. Name them by address: what moves the resolvers must not need them.',
     default: ['http://127.0.0.1:2379'],
   }),
   user: optional(text('a name of 1 to 255 characters', /^.{1,255}$/), {

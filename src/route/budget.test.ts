@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
-import { address, type Chances, SimFarm } from '#test/sim/budget.ts';
+import { address, type Chances, SimFarm, Store } from '#test/sim/budget.ts';
+import { BudgetMachine } from './budget.ts';
 import { entryOf, keyOf, valueFor } from './budget-keys.ts';
 import type { Txn } from './etcd-messages.ts';
 
@@ -303,6 +304,48 @@ describe('the withdrawal budget', () => {
       }
     assert.equal(farm.store.rows.size, 1);
     assert.equal(farm.fronts[0]!.machine.view().size, 0);
+  });
+
+  test('agrees on each address by itself', () => {
+    let now = 0;
+    const store = new Store();
+    const rules = settled(1).rules;
+    const machines = ['fr1', 'fr2'].map((member, i) => {
+      const world = { now: () => now, wall: () => now, random: () => 0, instance: `000000000000000${i}` };
+      return new BudgetMachine({ ...rules, member }, world);
+    });
+    const addresses = ['192.0.2.53', '2001:db8::53'];
+    const say = (machine: BudgetMachine, down: string) => {
+      // Time for a new list; nobody watches here.
+      now += 5000;
+      machine.announced(
+        addresses.map(address => {
+          const asks = address === down;
+          const found = asks ? 'down' : 'well';
+          return { address, state: 'up', reason: '', found, since: 0, asks, there: true } as const;
+        }),
+      );
+      for (let step = machine.step(); step.ask.length > 0; step = machine.step())
+        for (const { id, request } of step.ask) {
+          if (request.kind === 'grant')
+            machine.replied(id, { kind: 'granted', lease: store.grant(5, 0), ttl: 5 });
+          if (request.kind === 'renew') machine.replied(id, { kind: 'renewed', ttl: 5 });
+          if (request.kind === 'write') machine.replied(id, store.txn(request.txn)!);
+          if (request.kind === 'list') {
+            const rows = store.below(request.prefix);
+            machine.replied(id, { kind: 'listed', revision: store.revision, rows, more: false });
+          }
+        }
+    };
+    for (const machine of machines) say(machine, '');
+    say(machines[0]!, '');
+    say(machines[1]!, addresses[1]!);
+    assert.equal(machines[1]!.view().get(addresses[1]!)?.verdict, 'granted');
+    assert.equal(machines[1]!.view().get(addresses[0]!)?.verdict, 'asking');
+    say(machines[0]!, addresses[0]!);
+    assert.equal(machines[0]!.view().get(addresses[0]!)?.verdict, 'granted', 'the other has this one');
+    say(machines[0]!, addresses[1]!);
+    assert.equal(machines[0]!.view().get(addresses[1]!)?.verdict, 'everybody', 'and that one nobody has');
   });
 
   test('an orderly end is known at once', () => {
