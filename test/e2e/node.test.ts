@@ -31,7 +31,7 @@ const capabilities = /^CapabilityBoundingSet=(.*)$/m
  * The goal is 1.5 s; machines of the tests are busy. OSPF tells two changes of one route in 5 s at the earliest (RFC 2328, MinLSInterval),
  * and BIRD looks at changes once a second.
  */
-const soon = { bgp: 5000, ospf: 12_000 } as const;
+const soon = { bgp: 5000, ospf: 14_000 } as const;
 
 const bgp: InitOptions = { as: '65001', peer: [router.ipv4, router.ipv6], peerAs: '65000' };
 const ospf: InitOptions = { ospf: true, interface: 'router', hello: '1' };
@@ -203,6 +203,7 @@ describe('nodes without a balancer', { concurrency: 4 }, () => {
         const ms = await node.withdrawn(since);
         times.push(`${what} ${Math.round(ms)} ms`);
         assert.ok(ms < ('as' in protocol ? soon.bgp : soon.ospf), `${what}: withdrawn after ${ms} ms`);
+        return since + ms;
       };
 
       test('is announced when it answers, and answers at its service addresses', async () => {
@@ -235,14 +236,14 @@ describe('nodes without a balancer', { concurrency: 4 }, () => {
       test('SERVFAIL: withdrawn; announced again when it can resolve, and not before', async () => {
         const since = Date.now();
         await node.upstream.stop();
-        await gone('SERVFAIL', since);
+        const withdrawn = await gone('SERVFAIL', since);
         const again = Date.now();
         await node.restartUpstream();
         await node.announced(again);
         assert.deepEqual(
           node.watch
             .changes(service.ipv4)
-            .filter(({ at, hops }) => at > since && at < again && hops.size > 0),
+            .filter(({ at, hops }) => at > withdrawn && at < again && hops.size > 0),
           [],
         );
       });
@@ -265,6 +266,23 @@ describe('nodes without a balancer', { concurrency: 4 }, () => {
         await command('undrain');
         await poll('its own metric', async () => (await metric()) < 1000, { explain: what });
       });
+
+      // A session of BGP would go with the address.
+      if ('ospf' in protocol) {
+        test('IPv6 fails while IPv4 serves: only its own address goes', async () => {
+          const since = Date.now();
+          await node.host.ip(`address del ${own.ipv6}/64 dev router`);
+          await node.watch.vanishes(service.ipv6, undefined, since);
+          assert.ok(node.watch.hops(service.ipv4).size > 0);
+          const again = Date.now();
+          await node.host.ip(`address add ${own.ipv6}/64 dev router nodad`);
+          await node.watch.appears(service.ipv6, undefined, again, 30_000);
+          assert.deepEqual(
+            node.watch.changes(service.ipv4).filter(({ at, hops }) => at > since && hops.size === 0),
+            [],
+          );
+        });
+      }
 
       // One of them ends in another way than the others.
       if (kind === 'pdns-recursor') {
