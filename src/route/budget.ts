@@ -537,11 +537,7 @@ export class BudgetMachine {
     if (report.asks && own.permitted === 'rule') return view('granted', 'etcd is away, the rule is withdraw');
     if (report.asks && own.permitted === 'agreed')
       return view('granted', away ? 'it was allowed before etcd was away' : 'enough others announce it');
-    if (away)
-      return view(
-        'away',
-        report.asks ? 'etcd is away, the rule is keep' : `etcd is away, the rule is ${this.#rules.whenAway}`,
-      );
+    if (away) return view('away', `etcd is away, the rule is ${this.#rules.whenAway}`);
     if (this.#namesakeSince !== null)
       return view('denied', `another front has our name, ${this.#rules.member}: neither may withdraw`);
     if (this.#state === 'up') {
