@@ -43,6 +43,8 @@ export type PeerOptions = {
   readonly expectedAs?: number;
   /** It connects to `outer4` too. */
   readonly active?: boolean;
+  /** The whole configuration instead. */
+  readonly text?: string;
   /** More lines of the configuration of `outer4`. */
   readonly more?: string;
 };
@@ -131,7 +133,7 @@ timeformat log iso long ms;
 protocol device { }
 ${names.map(peer).join('\n')}
 `;
-    writeFileSync(this.file('bird.conf'), text);
+    writeFileSync(this.file('bird.conf'), this.options.text ?? text);
     return this.begin('bird', ['-f', '-c', this.file('bird.conf'), '-s', this.file('ctl')]);
   }
   async birdc(...words: readonly string[]): Promise<string> {
@@ -198,7 +200,8 @@ ${peers.map(({ ours }) => `  neighbor ${ours} activate\n  neighbor ${ours} soft-
 `;
     writeFileSync(
       this.file('bgpd.conf'),
-      `frr defaults traditional
+      this.options.text ??
+        `frr defaults traditional
 hostname router
 log stdout
 debug bgp neighbor-events
@@ -325,7 +328,8 @@ ${gracefulRestart ? '  [neighbors.graceful-restart.config]\n    enabled = true\n
     });
     writeFileSync(
       this.file('gobgpd.toml'),
-      `[global.config]
+      this.options.text ??
+        `[global.config]
   as = ${routerAs}
   router-id = "10.99.0.1"
 ${peers.join('')}`,
@@ -337,7 +341,7 @@ ${peers.join('')}`,
   }
   override async ready(): Promise<boolean> {
     const { code, stdout } = await run('gobgp', ['neighbor'], { namespace: this.namespace.pid });
-    return code === 0 && stdout.includes(sessions.inner.ours);
+    return code === 0 && stdout.includes(sessions.outer4.ours);
   }
   override async routes(): Promise<readonly SeenRoute[]> {
     const found: SeenRoute[] = [];
