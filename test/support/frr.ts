@@ -104,7 +104,7 @@ export class Frr {
     return new Program(program ?? name, [
       ...['-u', 'frr', '-g', 'frr', '--vty_socket', this.folder, '-z', join(this.folder, 'zserv.api')],
       ...['-f', file('conf'), '-i', file('pid'), '-P', '0', '--log', 'stdout'],
-      ...(name === 'bgpd' ? ['-l', session.outer.ours, '-l', session.inner.ours, '-l', '127.0.0.1'] : []),
+      ...(name === 'bgpd' ? ['-l', session.outer.ours, '-l', session.inner.ours] : []),
     ]);
   }
 
