@@ -41,6 +41,9 @@ ${family(6)}
 `;
 }
 
+/** vtysh would put what it is told into the user's history. */
+const homeless = { HOME: '/nonexistent' };
+
 export class Frr {
   readonly folder: string;
   #zebra: Program;
@@ -81,7 +84,7 @@ export class Frr {
   /** Gives commands to bgpd, as an operator would. */
   async vtysh(...commands: readonly string[]): Promise<string> {
     const args = ['--vty_socket', this.folder, ...commands.flatMap(command => ['-c', command])];
-    return await must('vtysh', args);
+    return await must('vtysh', args, { env: homeless });
   }
 
   /** Ends bgpd without a word to anyone. */
@@ -111,9 +114,8 @@ export class Frr {
   async #answers(): Promise<void> {
     await this.#zebra.until('its socket', () => isFile(join(this.folder, 'zebra.vty')));
     await this.#bgpd.until('an answer', async () => {
-      const { code, stdout } = await run('vtysh', [
-        ...['-d', 'bgpd', '--vty_socket', this.folder, '-c', 'show running-config'],
-      ]);
+      const args = ['-d', 'bgpd', '--vty_socket', this.folder, '-c', 'show running-config'];
+      const { code, stdout } = await run('vtysh', args, { env: homeless });
       return code === 0 && /^router bgp/m.test(stdout);
     });
   }

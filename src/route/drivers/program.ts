@@ -33,7 +33,8 @@ export function runProgram(
         maxBuffer: outputLimit,
         encoding: 'utf8',
         windowsHide: true,
-        env: { ...process.env, LC_ALL: 'C', VTYSH_PAGER: 'cat' },
+        // Without a home: vtysh would put what it is told into the operator's history.
+        env: { ...process.env, HOME: '/nonexistent', LC_ALL: 'C', VTYSH_PAGER: 'cat' },
       },
       (error, stdout, stderr) => {
         const code = error === null ? 0 : error.code;
