@@ -265,11 +265,11 @@ function goalsOf(rows: readonly Row[]): Goal[] {
       'speaker:reset',
       'speaker:router',
     ),
+    within('reconciled after the return of BIRD beside it', 1000, there.slice(0, 1), 'lease-bird:daemon'),
     within(
-      'reconciled after the return of the routing daemon beside it: BIRD, FRR',
+      'reconciled after the return of FRR beside it (FRR calls the routers again only after seconds)',
       1000,
       there.slice(0, 1),
-      'lease-bird:daemon',
       'lease-frr:daemon',
     ),
     none('planned drain: queries lost', 'lost', ...every('drain')),

@@ -130,7 +130,7 @@ const verdict: FrontEvent = {
 
 const drained: FrontEvent = {
   name: 'drain',
-  label: 'planned drain (gone: from the command)',
+  label: 'planned drain (gone: the traffic is elsewhere, from the command)',
   async run(scene) {
     const front = scene.fronts[0]!;
     const figures = await underLoad(scene, async ({ began }) => {
