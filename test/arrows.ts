@@ -41,6 +41,7 @@ export const pure = [
   'health/pool.ts',
   'health/probes/query.ts',
   'health/probes/answer.ts',
+  'node/states.ts',
   'node/supervisor.ts',
   'layer4/slots.ts',
   'layer4/plan.ts',

@@ -4,7 +4,7 @@
  */
 import { type BackendState, backendCounters, viewField } from '#balance/board.ts';
 import type { Family } from '#health/targets.ts';
-import type { ServerState } from '#node/supervisor.ts';
+import type { ServerState } from '#node/states.ts';
 import type { AddressState, RoutesStatus } from '#route/report.ts';
 import { dropsAt } from './kernel.ts';
 import { percentile } from './latency.ts';

@@ -9,7 +9,8 @@ import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import type { Clock } from '#health/clock.ts';
 import { findProgram, machineFiles } from '#health/programs.ts';
 import type { Output } from './output.ts';
-import type { ServerEnd, ServerProcess, StopSignal } from './supervisor.ts';
+import type { StopSignal } from './states.ts';
+import type { ServerEnd, ServerProcess } from './supervisor.ts';
 
 const searchPath = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
 

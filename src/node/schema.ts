@@ -16,7 +16,7 @@ import {
 import { formatName, parseName } from '#wire/name.ts';
 import { typeCode } from '#wire/types.ts';
 import { serverKinds } from './kinds.ts';
-import { stopSignals } from './supervisor.ts';
+import { stopSignals } from './states.ts';
 
 /** Most names of a warm-up, from the configuration and from its file together. */
 export const mostNames = 10_000;

@@ -2,12 +2,12 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
 import { VirtualClock } from '#health/clock.ts';
+import type { ServerState } from './states.ts';
 import {
   type Answers,
   backoff,
   failuresTold,
   type ServerEnd,
-  type ServerState,
   Supervisor,
   type SupervisorRules,
 } from './supervisor.ts';

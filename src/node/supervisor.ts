@@ -11,29 +11,10 @@
  * - One that answers badly (SERVFAIL) is let be: to start it anew would cost its cache and mend nothing upstream.
  */
 import type { Clock } from '#health/clock.ts';
-
-/**
- * `stopped`: not begun, or stopped for good. `starting`: runs and has not answered yet. `warming`: answers, and is asked the names
- * of its warm-up. `running`: may be announced. `ending`: was told to end because it hangs. `waiting`: has ended, and starts again
- * soon. `stopping`: was told to end for good.
- */
-export const serverStates = [
-  'stopped',
-  'starting',
-  'warming',
-  'running',
-  'ending',
-  'waiting',
-  'stopping',
-] as const;
-export type ServerState = (typeof serverStates)[number];
+import type { ServerState, StopSignal } from './states.ts';
 
 /** How the server answers its probes: well, with errors or too seldom, or not at all. */
 export type Answers = 'well' | 'badly' | 'not';
-
-/** Signals that ask a server to end, besides SIGKILL. */
-export const stopSignals = ['SIGTERM', 'SIGINT', 'SIGQUIT', 'SIGHUP', 'SIGUSR1', 'SIGUSR2'] as const;
-export type StopSignal = (typeof stopSignals)[number];
 
 /** Times in ms. */
 export type SupervisorRules = {

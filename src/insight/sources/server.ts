@@ -1,5 +1,5 @@
 /** The nameserver that Chorus supervises. */
-import { serverStates } from '#node/supervisor.ts';
+import { serverStates } from '#node/states.ts';
 import type { MetricFamily } from '../families.ts';
 import type { MetricSource } from '../source.ts';
 
