@@ -109,8 +109,10 @@ export class AddressCourse {
     this.#warm = evidence.warm;
     this.#wokeAt = wokeAt;
     this.#phase = drain.phase;
+    // What is withdrawn with a permission keeps it over a sleep.
+    const withdrawn = this.#asksSince !== null && this.#as === null && finding.verdict === 'down';
     const asks =
-      this.#fallen(now) &&
+      (withdrawn || this.#fallen(now)) &&
       this.plan.whenDown === 'withdraw' &&
       evidence.forbidden === null &&
       drain.phase === 'none';

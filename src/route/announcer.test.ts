@@ -728,6 +728,20 @@ describe('the clock', () => {
     bench.step();
     assert.deepEqual([bench.report.state, bench.announcer.next()], ['rising', 603_000]);
   });
+  test('asleep while withdrawn: the permission is not given back', () => {
+    const other = plan({ address: '192.0.2.54', pools: ['inside'] });
+    const bench = new Bench([plan({ fall: 5000 }), other]).step().pass(3000);
+    bench.budget('granted').states('down').step().pass(5000);
+    // The other address is due while nobody looks.
+    const { pools } = bench.evidence;
+    bench.with({ pools: [...pools, pool([member('a', 'up')], { pool: 'inside' })] }).step();
+    bench.now += 600_000;
+    assert.deepEqual([bench.step().report.state, bench.report.asks], ['down', true]);
+    assert.deepEqual(
+      bench.announcer.report().map(({ state }) => state),
+      ['down', 'rising'],
+    );
+  });
   test('asleep while up: it stays, and new evidence counts at once', () => {
     const bench = up();
     bench.now = 600_000;
