@@ -132,7 +132,8 @@ class BgpDriver implements RouteDriver {
     for (const action of actions) this.#do(action);
     for (const { socket } of this.#wires.values()) while (socket.writableCorked > 0) socket.uncork();
     this.#arm(now);
-    this.#tell();
+    // Ten beats a second that change nothing cost nothing.
+    if (event.kind !== 'beat' || actions.length > 0) this.#tell();
   }
 
   #arm(now: number): void {
