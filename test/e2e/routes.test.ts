@@ -2,21 +2,25 @@
  * Service addresses in a farm with real routers: what an operator was promised, event by event. The bounds are several times
  * the goals, for machines that are busy; bench/cases/routes.ts measures.
  */
+
 import assert from 'node:assert/strict';
 import { after, before, describe, type TestContext, test } from 'node:test';
+import { stringify } from 'yaml';
 import {
   FarmNet,
   frontAddress,
   frontAddress6,
+  frontAs,
   nodeAddress,
   nodeAddress6,
+  routerAddress,
   service,
 } from '../support/farm-net.ts';
 import { Flow } from '../support/flow.ts';
 import { poll } from '../support/poll.ts';
 import type { Program } from '../support/process.ts';
 import { requires } from '../support/requires.ts';
-import { basics, pool, RoutedFront, startNode } from '../support/routed-front.ts';
+import { basics, type FrontConfig, pool, RoutedFront, startNode } from '../support/routed-front.ts';
 import { type Way, ways } from '../support/ways.ts';
 
 const needs = ['root', 'ip', 'nsenter', 'unshare', 'bird', 'vtysh'] as const;
@@ -132,30 +136,32 @@ for (const { way, dead, hung } of promised) {
       within(t, 'healthy → there', back - well, 150, 1000);
     });
 
-    test('a session is reset; a router’s daemon dies and returns: all is as wanted again', async t => {
-      for (const router of farm.routers) {
-        const began = Date.now();
-        await router.reset(1);
-        const [hop, { watch }] = [frontAddress(1, router.number), router];
-        const lost = await watch.vanishes(service.ipv4, hop, began);
-        within(
-          t,
-          `${router.kind}: session reset → there`,
-          (await watch.appears(service.ipv4, hop, lost)) - lost,
-          1000,
-          10_000,
+    // With a routing daemon beside it, that is the daemon’s business.
+    if (way.needs.length === 0)
+      test('a session is reset; a router’s daemon dies and returns: all is as wanted again', async t => {
+        for (const router of farm.routers) {
+          const began = Date.now();
+          await router.reset(1);
+          const [hop, { watch }] = [frontAddress(1, router.number), router];
+          const lost = await watch.vanishes(service.ipv4, hop, began);
+          within(
+            t,
+            `${router.kind}: session reset → there`,
+            (await watch.appears(service.ipv4, hop, lost)) - lost,
+            1000,
+            10_000,
+          );
+        }
+        const [bird] = farm.routers;
+        await bird!.speaker.kill();
+        await bird!.restart();
+        const returned = Date.now();
+        await poll('the restarted router to have it', () => bird!.knows(1));
+        within(t, 'daemon returns → there', Date.now() - returned, 1000, 10_000);
+        await poll('the front to say so', async () =>
+          (await fronts[0]!.routes()).routes.every(({ agrees }) => agrees),
         );
-      }
-      const [bird] = farm.routers;
-      await bird!.speaker.kill();
-      await bird!.restart();
-      const returned = Date.now();
-      await poll('the restarted router to have it', () => bird!.knows(1));
-      within(t, 'daemon returns → there', Date.now() - returned, 1000, 10_000);
-      await poll('the front to say so', async () =>
-        (await fronts[0]!.routes()).routes.every(({ agrees }) => agrees),
-      );
-    });
+      });
 
     test('stopped (SIGSTOP): the route goes with the hold time, and comes back', async t => {
       const began = Date.now();
@@ -305,6 +311,101 @@ describe('two fronts with IPv4 and IPv6 and a withdrawal budget', requires(...ne
         }
     nodes[3] = await startNode(farm.nodes[3]!, [nodeAddress6(4)]);
     await fronts[1]!.logged(changed(service.ipv6, 'up'), Date.now() - 2000);
+  });
+});
+
+describe('what an operator can do wrong', requires(...needs), () => {
+  let farm: FarmNet;
+  let front: RoutedFront;
+  before(async () => {
+    farm = await FarmNet.make({ routers: ['bird'], fronts: 1, nodes: 1 });
+    await startNode(farm.nodes[0]!, [nodeAddress(1)]);
+  });
+  after(() => farm?.stop());
+
+  const start = (drivers: FrontConfig, more: FrontConfig = {}) => ({
+    ...basics([1]),
+    'route-drivers': drivers,
+    'service-addresses': [{ address: service.ipv4, rise: '0s' }],
+    ...more,
+  });
+  /** Waits until the front tells of a problem, with what to do about it; nothing is announced meanwhile. */
+  async function tells(code: string, driver?: string): Promise<void> {
+    await poll(
+      code,
+      async () => {
+        const { drivers, problems } = await front.routes();
+        const found = [
+          ...problems,
+          ...drivers.flatMap(one => (driver === undefined || one.name === driver ? (one.problem ?? []) : [])),
+        ];
+        return found.some(problem => problem.code === code && problem.remedy !== '');
+      },
+      { explain: () => front.program.log },
+    );
+    assert.deepEqual([...farm.routers[0]!.watch.hops(service.ipv4)], [], 'nothing is announced');
+  }
+
+  test('a routing daemon that is not there, the wrong AS, an address of somebody else: each says so, none is in the way', async () => {
+    const [host] = farm.fronts;
+    await host!.ip(
+      'link add chorus0 type bridge',
+      'link set chorus0 up',
+      `address add ${service.ipv4}/32 dev chorus0`,
+    );
+    const peer = { peer: routerAddress(1), 'local-as': frontAs, 'router-id': '10.254.0.1' };
+    front = await RoutedFront.launch(
+      host!,
+      start({
+        frr: { frr: { as: frontAs } },
+        router: { bgp: { ...peer, 'peer-as': 64_999 } },
+        kernel: { lease: {} },
+      }),
+    ).ready();
+    await tells('ROUTE_DAEMON_UNREACHABLE', 'frr');
+    await tells('BGP_WRONG_AS', 'router');
+    await tells('LEASE_FOREIGN_ADDRESS', 'kernel');
+    await front.program.kill();
+    const left = await host!.must('ip', ['address', 'show', 'dev', 'chorus0']);
+    assert.match(
+      left,
+      new RegExp(`${RegExp.escape(service.ipv4)}/32[^]*valid_lft forever`),
+      'it is left as it was',
+    );
+    await host!.ip('link delete chorus0');
+  });
+
+  test('without the right to change addresses', async () => {
+    const file = farm.fronts[0]!.write(
+      '/run/chorus/bounded.yaml',
+      stringify(start({ kernel: { lease: {} } })),
+    );
+    front = await RoutedFront.launch(farm.fronts[0]!, file, [
+      'setpriv',
+      '--bounding-set',
+      '-net_admin',
+    ]).ready();
+    await tells('LEASE_PERMISSION', 'kernel');
+    await front.program.kill();
+  });
+
+  test('two processes for one address: the second announces nothing until the first has gone', async () => {
+    const [host] = farm.fronts;
+    const config = start(ways.speaker.drivers(1, ['ipv4']), {
+      'route-drivers': { router1: ways.speaker.drivers(1, ['ipv4']).router1 },
+    });
+    const first = await RoutedFront.launch(host!, config).ready();
+    await farm.routers[0]!.watch.appears(service.ipv4, frontAddress(1, 1), 0);
+    const file = host!.write(
+      '/run/chorus/second.yaml',
+      stringify({ ...config, api: '127.0.0.1:8054', listen: ['127.0.0.1:5353'] }),
+    );
+    const second = await RoutedFront.launch(host!, file).ready();
+    await second.logged(/code=ADDRESS_CLAIMED/);
+    const killed = Date.now();
+    await first.program.kill();
+    await second.logged(/no other process announces/, killed);
+    await second.program.kill();
   });
 });
 

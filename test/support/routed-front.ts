@@ -48,11 +48,11 @@ export class RoutedFront {
     this.#program = program;
   }
 
-  /** Starts it from a value, or from a file as it stands. Does not wait. */
-  static launch(host: Host, config: FrontConfig | string): RoutedFront {
+  /** Starts it from a value, or from a file as it stands, by way of another program where `by` names one. Does not wait. */
+  static launch(host: Host, config: FrontConfig | string, by: readonly string[] = []): RoutedFront {
     const file =
       typeof config === 'string' ? config : host.write('/run/chorus/chorus.yaml', stringify(config));
-    return new RoutedFront(host, file, launch(host, file));
+    return new RoutedFront(host, file, launch(host, file, by));
   }
 
   get program(): Program {
@@ -99,8 +99,9 @@ export class RoutedFront {
   }
 }
 
-function launch(host: Host, file: string): Program {
-  return host.start(chorusCommand, ['serve', '--config', file]);
+function launch(host: Host, file: string, by: readonly string[] = []): Program {
+  const [command = chorusCommand, ...args] = [...by, chorusCommand, 'serve', '--config', file];
+  return host.start(command, args);
 }
 
 /** What a small nameserver serves, and how it fails. */
