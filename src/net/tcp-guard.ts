@@ -81,6 +81,17 @@ export function guardServer(server: Server, guard: TcpGuard, peer: string): void
   if (guards(guard)) applyGuard(loadLibc(), fdOf(server), guard, peer, 'ttl only');
 }
 
+/** Forgets the key of a peer that is not waited for any more. A kernel that knows none says so, to no harm. */
+export function unguardServer(server: Server, guard: TcpGuard, peer: string): void {
+  if (guard.key === null) return;
+  try {
+    // A key of no length is deleted.
+    applyGuard(loadLibc(), fdOf(server), { hops: null, key: new Uint8Array(0) }, peer, 'ttl only');
+  } catch {
+    // The listener never stood.
+  }
+}
+
 /** Guards a connection that a server has accepted. Throws an Error with the reason. */
 export function guardAccepted(socket: Socket, guard: TcpGuard, peer: string): void {
   if (guard.hops !== null) applyGuard(loadLibc(), fdOf(socket), { ...guard, key: null }, peer, 'whole');

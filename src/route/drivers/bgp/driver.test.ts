@@ -20,6 +20,7 @@ import type { DriverReport, RouteDriver } from '#route/driver.ts';
 import { poll } from '#test/support/poll.ts';
 import { freePort } from '#test/support/ports.ts';
 import { temporaryFolder } from '#test/support/process.ts';
+import { requires } from '#test/support/requires.ts';
 import { driverFrom, TestWorld } from '#test/support/route-driver.ts';
 import { bgpOptions } from './options.ts';
 
@@ -288,6 +289,32 @@ test('peers connect to one listener, each to its own session; strangers are turn
   await poll('the refusal', () => second.notification === '6/7');
   assert.equal(one.report.state, 'up');
   assert.deepEqual(first.updates, ['+192.0.2.53']);
+});
+
+test('a key goes with its session, though the listener stays', requires('root'), async t => {
+  const port = await freePort();
+  const file = join(temporaryFolder('bgp'), 'key');
+  writeFileSync(file, 'secret');
+  const passive = { mode: 'passive', 'local-address': '127.0.0.1', 'local-port': port };
+  const staying = await Working.make(t, 1, { ...passive, peer: '127.0.0.2:1' });
+  staying.driver.want([]);
+  const keyed = await Working.make(t, 1, { ...passive, 'password-file': file });
+  keyed.driver.want([]);
+  // Without the key no connection comes about.
+  const tries = (): Promise<boolean> =>
+    new Promise(resolve => {
+      const socket = net.connect({ port, host: '127.0.0.1', localAddress: '127.0.0.1', timeout: 300 });
+      const end = (came: boolean) => {
+        socket.destroy();
+        resolve(came);
+      };
+      socket.once('connect', () => end(true));
+      socket.once('timeout', () => end(false));
+      socket.once('error', error => end(error.message.includes('ECONNRESET')));
+    });
+  await poll('the guard', async () => !(await tries()));
+  await keyed.driver.close(100, 'gone');
+  await poll('the way to be free', tries);
 });
 
 test('a port that cannot be had is a problem, and tried again', async t => {

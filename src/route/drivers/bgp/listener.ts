@@ -1,6 +1,6 @@
 /** Where peers connect to us. Sessions with several routers share one listener of the same address and port. */
 import net, { type Server, type Socket } from 'node:net';
-import { guardServer, type TcpGuard } from '#net/tcp-guard.ts';
+import { guardServer, type TcpGuard, unguardServer } from '#net/tcp-guard.ts';
 
 export type ListenerOptions = {
   readonly address: string;
@@ -26,7 +26,10 @@ export function listen(options: ListenerOptions): () => void {
   if (shared.listening) ready(shared, options);
   return () => {
     shared.users.delete(options);
-    if (shared.users.size > 0) return;
+    if (shared.users.size > 0) {
+      unguardServer(shared.server, options.guard, options.peer);
+      return;
+    }
     if (listeners.get(key) === shared) listeners.delete(key);
     shared.server.close();
   };
