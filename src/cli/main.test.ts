@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { readFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import type { Command } from 'commander';
 import { ChorusError, exitCodes } from '#kit/errors.ts';
@@ -118,6 +120,15 @@ test('mistakes in usage end with 64, a line and a suggestion', async () => {
     assert.match(line, /^chorus: /);
     assert.doesNotMatch(err, / {4}at /);
   }
+});
+
+test('an option after the name of a command is for that command, not for the one above it', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'chorus-cli-'));
+  const place = ['--address', '10.0.1.11', '--service', '192.0.2.53', '--routing', 'none', '--out', folder];
+  const { code, out, err } = await chorus(['node', 'init', 'bind', '--name', 'kai', ...place, '--json']);
+  rmSync(folder, { recursive: true });
+  assert.equal(code, exitCodes.ok, err);
+  assert.match(out, /"name": "kai"/);
 });
 
 test('a group without a command shows its commands and ends with 64', async () => {

@@ -52,6 +52,7 @@ export function program(): Command {
     .helpCommand('help [command]', 'show help for a command')
     .configureHelp({ sortSubcommands: false, showGlobalOptions: false })
     .showSuggestionAfterError(true)
+    .enablePositionalOptions()
     .exitOverride()
     .configureOutput({ outputError: () => {} })
     .addHelpText('after', help);

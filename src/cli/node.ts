@@ -18,8 +18,9 @@ export function register(program: Command): void {
       'chorus node --listen 127.0.0.1:5403 --name sumi --fault drop=0.1,delay=800ms',
     ],
   });
-  // Not `requiredOption`: that would bind `chorus node init` too.
+  // Not `requiredOption`: that would bind `chorus node init` too. Positional: `node init bind --name n1` is the name for `init`.
   node
+    .enablePositionalOptions()
     .option('--listen <address...>', 'ADDRESS:PORT to answer on, UDP and TCP; needed')
     .option('--name <name>', 'what it calls itself; needed')
     .option('--zone <file>', 'zone file to serve, its zone named by $ORIGIN (default: lab.internal)')

@@ -22,11 +22,9 @@ identity: ${plan.name}
 state: ${plan.state}
 
 service-addresses:
+  # Judged by its own family: IPv6 can fail while IPv4 serves.
 ${plan.services
-  .map(
-    address =>
-      `  # Judged by its own family: IPv6 can fail while IPv4 serves.\n  - { address: ${quoted(address)}, via: [lease], family: own, rise: 1s }`,
-  )
+  .map(address => `  - { address: ${quoted(address)}, via: [lease], family: own, rise: 1s }`)
   .join('\n')}
 
 route-drivers:

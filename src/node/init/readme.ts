@@ -1,8 +1,8 @@
 /** What is left to be done by hand, in steps. */
 import { units } from './chorus-file.ts';
 import { type NodePlan, titleOf } from './plan.ts';
-import { daemonsOf, leaseInterface } from './routing.ts';
-import type { InitFile } from './servers.ts';
+import { daemonsOf, leaseInterface, worseInterface } from './routing.ts';
+import { type InitFile, workFolder } from './servers.ts';
 
 export function readme(plan: NodePlan, files: readonly InitFile[]): InitFile {
   const { kind, out, services, routing, protocol, unicast } = plan;
@@ -16,13 +16,20 @@ export function readme(plan: NodePlan, files: readonly InitFile[]): InitFile {
    \`cp ${out}/frr.conf /etc/frr/frr.conf && systemctl restart frr\`.`
       : routing === 'bird'
         ? `\`cp ${out}/bird.conf /etc/bird/bird.conf && systemctl restart bird\`.`
-        : `Let your routing daemon announce the host routes of the interface \`${leaseInterface}\`, and nothing else of it.`;
+        : `Let your routing daemon announce ${services.join(' and ')} while on the interface \`${leaseInterface}\`,
+   worse while on \`${worseInterface}\`, and nothing else of the two.`;
   const routers =
     protocol?.kind === 'bgp'
       ? `BGP with ${own.join(' and ')} as AS ${protocol.as}, taking only ${services.join(' and ')}; without graceful restart for these
    sessions; \`maximum-paths\` above the number of nodes.`
-      : `OSPF in area ${protocol?.kind === 'ospf' ? protocol.area : '0'} towards this node, with a filter that takes only ${services.join(' and ')}
-   from nodes; equal-cost multipath above the number of nodes.`;
+      : protocol
+        ? `OSPF in area ${protocol.area} towards this node, with a filter that takes only ${services.join(' and ')}
+   from nodes; equal-cost multipath above the number of nodes.`
+        : `take only ${services.join(' and ')} from this node; equal-cost multipath above the number of nodes.`;
+  const elsewhere = [
+    ...(out === '/etc/chorus/node' ? [] : [`\n   Its \`ExecStart\` must name ${out}/chorus.yaml.`]),
+    ...(plan.state === '/var/lib/chorus' ? [] : [`\n   Its \`ReadWritePaths\` must name ${plan.state}.`]),
+  ].join('');
   const text = `# The node ${plan.name}: ${titleOf(kind)} without a balancer
 
 Written by \`chorus node init ${kind}\`. Service ${services.length === 1 ? 'address' : 'addresses'}: ${services.join(', ')}. Unicast: ${own.join(', ')}.
@@ -38,11 +45,12 @@ ${files.map(({ path }) => `| \`${path}\` | ${about(path, plan)} |`).join('\n')}
     plan.supervise
       ? `Chorus starts the nameserver itself: \`systemctl disable --now ${service}\`.`
       : `Let the service of the package read \`${out}\` and start it: \`systemctl enable --now ${service}\`.`
-  }
+  }${appArmor(plan)}
 3. The routing daemon. ${daemon}
 4. The routers: ${routers} The hash that
    chooses a path must take in addresses and ports, and always give the same path to the packets of one conversation.
-5. \`chorus config check ${out}/chorus.yaml\`, then packaging/chorus-node.service: \`systemctl enable --now chorus-node\`.
+5. \`chorus config check ${out}/chorus.yaml\`. Then, in the folder of Chorus:
+   \`cp packaging/chorus-node.service /etc/systemd/system/ && systemctl daemon-reload && systemctl enable --now chorus-node\`.${elsewhere}
 6. Look: \`chorus status\`, \`chorus routes\`, \`ip address show ${leaseInterface}\`. From elsewhere: \`dig @${own[0]} id.server CH TXT\`
    asks this node, \`dig @${services[0]} id.server CH TXT\` whichever node the routers choose.
 
@@ -55,6 +63,25 @@ ${files.map(({ path }) => `| \`${path}\` | ${about(path, plan)} |`).join('\n')}
 - Watch every node by its unicast address, and the service by its own: each tells what the other cannot.
 `;
   return { path: 'README.md', text };
+}
+
+/** Debian confines these two: they may read and write in the folders of their packages, and nowhere else. */
+const profiles: Partial<Record<NodePlan['kind'], string>> = {
+  bind: 'usr.sbin.named',
+  unbound: 'usr.sbin.unbound',
+};
+
+function appArmor(plan: NodePlan): string {
+  const profile = profiles[plan.kind];
+  if (profile === undefined) return '';
+  return `
+   Where AppArmor is on (\`aa-enabled\`), let it read and write here too, or it cannot even open its configuration:
+
+   \`\`\`sh
+   printf '%s,\\n' '${plan.out}/** r' '${workFolder(plan)}/ rw' '${workFolder(plan)}/** rwkl' >> /etc/apparmor.d/local/${profile}
+   apparmor_parser -r /etc/apparmor.d/${profile}
+   \`\`\`
+`;
 }
 
 function about(path: string, { kind, routing }: NodePlan): string {
