@@ -127,6 +127,7 @@ async function measure(
     await Promise.all(sites.map(site => site.prepare()));
     for (const site of sites) announcing.push(await announcer.start(site));
     const scene: Scene = { farm, sites, announcing };
+    const limit = options.quick ? 8000 : watched;
     const restart = async () => {
       await announcing[0]!.stop();
       announcing[0] = await announcer.start(sites[0]!);
@@ -135,11 +136,9 @@ async function measure(
       for (const event of events) {
         const row = rows.find(({ name }) => name === `${announcer.name}:${event.name}`);
         if (!row || row.failed) continue;
-        const values = await attempt(row, say, () =>
-          round(scene, event, restart, options.quick ? 8000 : watched),
-        );
+        const values = await attempt(row, say, () => round(scene, event, restart, limit));
         if (!values) return;
-        if (values.gone === undefined) row.failed = `still announced after ${watched / 1000} s`;
+        if (values.gone === undefined) row.failed = `still announced after ${limit / 1000} s`;
         take(row, values, turn, say);
       }
     }
