@@ -61,8 +61,14 @@ test('a route that stands for too long, and a drain that somebody ended', () => 
   progress.take(status('settling', 0, true), 0);
   progress.take(status('safe', 0, true), 9000);
   assert.throws(() => progress.take(status('safe', 0, true), 10_001), code('DRAIN_UNFINISHED'));
+  const blind = status('safe', 0, false);
+  const unread = { ...blind, drivers: blind.drivers.map(driver => ({ ...driver, unread: true })) };
   assert.throws(
-    () => progress.take({ ...status('safe', 0, false), drain: null }, 10_002),
+    () => progress.take(unread, 10_002),
+    (error: unknown) => error instanceof Error && /what core1 announces cannot be read/.test(error.message),
+  );
+  assert.throws(
+    () => progress.take({ ...status('safe', 0, false), drain: null }, 10_003),
     code('DRAIN_LIFTED'),
   );
 });

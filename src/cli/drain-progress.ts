@@ -31,14 +31,12 @@ export class DrainProgress {
     const phase = safe ? 'safe' : phaseOf(status);
     this.fresh = phase !== this.#phase;
     this.#phase = phase;
-    const left = status.routes.filter(({ actual }) => actual !== null);
     if (phase !== 'withdrawing') this.#stuckSince = null;
     else {
       this.#stuckSince ??= now;
       if (now - this.#stuckSince > this.#patience) {
-        const routes = left.map(({ driver, prefix }) => `${prefix} through ${driver}`).join(', ');
         const seconds = Math.round((now - this.#stuckSince) / 1000);
-        throw new ChorusError('DRAIN_UNFINISHED', { seconds, reason: `still announced: ${routes}` });
+        throw new ChorusError('DRAIN_UNFINISHED', { seconds, reason: leftOf(status) });
       }
     }
     return { line: this.#line(phase, traffic), ended: safe };
@@ -65,8 +63,20 @@ export class DrainProgress {
   }
 }
 
-function phaseOf({ addresses, routes }: RoutesStatus): Phase {
+/** What keeps it from being safe. */
+function leftOf({ routes, drivers }: RoutesStatus): string {
+  const there = routes.flatMap(({ actual, driver, prefix }) =>
+    actual ? [`${prefix} through ${driver}`] : [],
+  );
+  const unread = drivers.flatMap(({ name, unread, problem }) =>
+    unread ? [`what ${name} announces cannot be read${problem ? ` (${problem.message})` : ''}`] : [],
+  );
+  return [...(there.length > 0 ? [`still announced: ${there.join(', ')}`] : []), ...unread].join('; ');
+}
+
+function phaseOf({ addresses, routes, drivers }: RoutesStatus): Phase {
   if (addresses.some(({ drain }) => drain === 'leaving' || drain === 'none')) return 'leaving';
-  if (routes.some(({ actual }) => actual !== null)) return 'withdrawing';
+  if (routes.some(({ actual }) => actual !== null) || drivers.some(({ unread }) => unread))
+    return 'withdrawing';
   return 'settling';
 }

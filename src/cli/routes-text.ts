@@ -1,6 +1,6 @@
 /** Routes for people: tables of what the API tells. Pure. */
 import type { Attributes } from '#route/announcement.ts';
-import type { AddressState, RouteStatus, RoutesStatus } from '#route/report.ts';
+import type { AddressState, RoutesStatus } from '#route/report.ts';
 import { type Colour, paint, table } from './command.ts';
 import { formatAge, formatCount } from './status-text.ts';
 
@@ -46,7 +46,7 @@ export function routesText(status: RoutesStatus, now: number): string {
   const drain = drainText(status, now);
   if (drain !== '') lines.push(drain, '');
   for (const { message, remedy } of status.problems) lines.push(paint('red', message), remedy, '');
-  lines.push(addressTable(status, now), '', routeTable(status.routes, now), '');
+  lines.push(addressTable(status, now), '', routeTable(status, now), '');
   const drivers = status.drivers.map(({ name, kind, state, since, detail }) => [
     name,
     kind,
@@ -87,12 +87,19 @@ export function drainText({ drain, safe, traffic }: RoutesStatus, now: number): 
   return `${paint('yellow', text)} – ${safe ? paint('green', 'safe to stop') : `not safe to stop yet${left}`}`;
 }
 
-function routeTable(routes: readonly RouteStatus[], now: number): string {
+function routeTable({ routes, drivers }: RoutesStatus, now: number): string {
+  const unread = new Set(drivers.flatMap(({ name, unread }) => (unread ? [name] : [])));
   const rows = routes.map(({ prefix, driver, wanted, actual, agrees, convergence }) => [
     prefix,
     driver,
     wanted ? attributesInShort(wanted) : '–',
-    actual ? (actual.attributes ? attributesInShort(actual.attributes) : 'announced') : '–',
+    actual
+      ? actual.attributes
+        ? attributesInShort(actual.attributes)
+        : 'announced'
+      : unread.has(driver)
+        ? '?'
+        : '–',
     actual ? age(actual.since, now) : '',
     agrees ? paint('green', 'as wanted') : paint('red', 'NOT AS WANTED'),
     convergence === null || convergence === 0 ? '' : `in ${Math.round(convergence)} ms`,

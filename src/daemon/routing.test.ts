@@ -56,6 +56,7 @@ class Memory implements RouteDriver {
   routes: ActualRoute[] = [];
   lag = 5;
   stuck = false;
+  unread = false;
 
   constructor(spec: DriverSpec, world: DriverWorld) {
     this.spec = spec;
@@ -81,8 +82,8 @@ class Memory implements RouteDriver {
     this.beats++;
   }
   report(): DriverReport {
-    const { state, problem, routes } = this;
-    return { state, since: 0, detail: 'made up', problem, warnings: [], routes };
+    const { state, problem, routes, unread } = this;
+    return { state, since: 0, detail: 'made up', problem, warnings: [], routes, unread };
   }
   async close(_patience: number, reason: string): Promise<void> {
     this.closed = reason;
@@ -324,6 +325,29 @@ test('it is not safe while a route stands', async () => {
   await advance(5000);
   assert.equal(routing.status().addresses[0]?.drain, 'safe');
   assert.equal(routing.safe, false);
+});
+
+test('it is not safe while nobody can read what stands', async () => {
+  const { start, driver, advance, routing, now, lines } = await scene();
+  await start();
+  await advance(1200);
+  const memory = driver('core1');
+  // Its daemon does not answer any more: it goes on with what it had.
+  memory.stuck = true;
+  memory.state = 'failed';
+  memory.routes = [];
+  memory.unread = true;
+  now.traffic = 0;
+  await routing.drain('ada', '', null);
+  await advance(5000);
+  assert.equal(routing.status().addresses[0]?.drain, 'safe');
+  assert.equal(routing.safe, false);
+  assert.equal(routing.status().routes[0]?.agrees, false);
+  assert.ok(!lines.some(line => line.startsWith('info route is gone')), lines.join('\n'));
+  memory.unread = false;
+  await advance(100);
+  assert.equal(routing.safe, true);
+  assert.equal(routing.status().routes[0]?.agrees, true);
 });
 
 test('a drain for a time ends by itself, whatever the time of day does', async () => {

@@ -93,6 +93,8 @@ type Pair = {
   agrees: boolean;
   /** A route stands there, as it is wanted or not. */
   there: boolean;
+  /** One has stood there. */
+  was: boolean;
   convergence: number | null;
 };
 
@@ -266,7 +268,8 @@ export class Routing {
   get safe(): boolean {
     if (this.#order === null && this.#stop === null) return false;
     const reports = this.#announcer.report();
-    return reports.every(({ drain }) => drain === 'safe') && this.#remaining().length === 0;
+    if (!reports.every(({ drain }) => drain === 'safe')) return false;
+    return this.#remaining().length === 0 && this.#unread().length === 0;
   }
 
   /** Whether the address is announced through a driver now, as read back. */
@@ -286,6 +289,9 @@ export class Routing {
       await this.#until(() => this.safe, wait + settle + stopMargin);
       const left = this.#remaining();
       if (left.length > 0) log.warn('still announced at the end', { routes: left.join(', ') });
+      const unread = this.#unread();
+      if (unread.length > 0)
+        log.warn('not known at the end whether it is withdrawn', { drivers: unread.join(', ') });
     }
     await this.#end(closePatience, 'Chorus stops');
   }
@@ -313,7 +319,14 @@ export class Routing {
         heldUntil: heldUntil === null ? null : day(heldUntil),
       })),
       drivers: [...this.#held].map(([name, { spec, driver }]) => {
-        const { state, since, detail, problem, warnings } = drivers.get(name) ?? driver.report();
+        const {
+          state,
+          since,
+          detail,
+          problem,
+          warnings,
+          unread = false,
+        } = drivers.get(name) ?? driver.report();
         return {
           name,
           kind: spec.kind,
@@ -322,6 +335,7 @@ export class Routing {
           detail,
           problem: problem && problemOf(problem),
           warnings,
+          unread,
         };
       }),
       routes: this.#routes(drivers, day),
@@ -372,6 +386,13 @@ export class Routing {
   #remaining(): string[] {
     return [...this.#held].flatMap(([name, { driver }]) =>
       driver.report().routes.map(({ prefix }) => `${name} ${formatPrefix(prefix)}`),
+    );
+  }
+
+  /** Drivers that were told what is wanted and cannot read what stands: what they withdrew may be there still. */
+  #unread(): string[] {
+    return [...this.#held].flatMap(([name, { driver, begun }]) =>
+      begun && driver.report().unread ? [name] : [],
     );
   }
 
@@ -532,7 +553,7 @@ export class Routing {
         const pair = this.#pairs.get(key);
         if (!pair) {
           const fresh = { driver, address, prefix: formatPrefix(prefix), wanted, decidedAt: now };
-          this.#pairs.set(key, { ...fresh, agrees: false, there: false, convergence: null });
+          this.#pairs.set(key, { ...fresh, agrees: false, there: false, was: false, convergence: null });
           continue;
         }
         pair.prefix = formatPrefix(prefix);
@@ -565,20 +586,23 @@ export class Routing {
     for (const pair of this.#pairs.values()) {
       const { driver, address, wanted } = pair;
       const actual = routeTo(reports.get(driver), pair.prefix);
-      const agrees = agree(wanted?.attributes ?? null, actual);
+      // Where nothing can be read, a withdrawal has not been seen.
+      const unread = reports.get(driver)?.unread ?? false;
+      const agrees = !(unread && actual === undefined) && agree(wanted?.attributes ?? null, actual);
       pair.there = actual !== undefined;
+      pair.was ||= pair.there;
       if (agrees === pair.agrees) continue;
       pair.agrees = agrees;
       if (agrees) {
         pair.convergence = now - pair.decidedAt;
         // What was never there need not be told as gone.
-        if (wanted === null && pair.convergence === 0) continue;
+        if (wanted === null && !pair.was) continue;
         const ms = Math.round(pair.convergence);
         log.info(wanted ? 'route is there' : 'route is gone', { address, driver, ms });
       } else {
         pair.decidedAt = now;
         pair.convergence = null;
-        const is = actual === undefined ? 'not there' : 'there, not as wanted';
+        const is = actual === undefined ? (unread ? 'not known' : 'not there') : 'there, not as wanted';
         log.warn('route is not as wanted', {
           address,
           driver,
@@ -700,6 +724,7 @@ class Guarded {
       problem,
       warnings: [],
       routes: [],
+      unread: true,
     };
     return { ...(report ?? nothing), problem };
   }

@@ -131,6 +131,7 @@ export function someReading(change: Partial<Reading> = {}): Reading {
           detail: 'established',
           problem: null,
           warnings: [],
+          unread: false,
         },
       ],
       routes: [

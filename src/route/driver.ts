@@ -58,6 +58,8 @@ export type DriverReport = {
   readonly warnings: readonly string[];
   /** What is really announced, as last read back. Without a session: empty. */
   readonly routes: readonly ActualRoute[];
+  /** What stands there cannot be read now: routes of ours may stand that are not in `routes`. Absent: they are all of it. */
+  readonly unread?: boolean;
 };
 
 export interface RouteDriver {

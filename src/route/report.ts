@@ -64,6 +64,8 @@ export type DriverStatus = {
   readonly detail: string;
   readonly problem: ProblemStatus | null;
   readonly warnings: readonly string[];
+  /** What stands there cannot be read: its routes may be there or not. */
+  readonly unread: boolean;
 };
 
 /** What is told of one service address through one driver. Times of day in ms since 1970. */

@@ -120,11 +120,13 @@ describe('the reconciler', () => {
     const { state, problem } = soft.reconciler.report();
     assert.equal(state, 'failed');
     assert.equal(problem?.code, 'ROUTE_PROGRAM');
+    assert.equal(soft.reconciler.report().unread, true, 'what it announced may stand');
     assert.equal(virtual.changes, 1);
     soft.fault = undefined;
     soft.reconciler.want(wish('192.0.2.2'));
     await virtual.go(1);
     assert.equal(soft.reconciler.report().problem, null);
+    assert.equal(soft.reconciler.report().unread, false);
     assert.deepEqual(soft.there, ['192.0.2.2']);
   });
 

@@ -16,6 +16,8 @@ export type Outcome = {
   readonly problem: ChorusError | null;
   readonly warnings: readonly string[];
   readonly routes: readonly StandingRoute[];
+  /** See `DriverReport.unread`. */
+  readonly unread?: boolean;
   /** When to look again, ms from the end of the attempt. */
   readonly again: number;
 };
@@ -29,6 +31,7 @@ const retry = { first: 250, most: 5_000 } as const;
 export class Reconciler {
   readonly #world: DriverWorld;
   readonly #attempt: Attempt;
+  readonly #isGone: () => boolean;
   readonly #ending = new AbortController();
   #wanted: readonly Announcement[] = [];
   #key: string | undefined;
@@ -41,9 +44,11 @@ export class Reconciler {
   #report: DriverReport;
   #told = '';
 
-  constructor(world: DriverWorld, attempt: Attempt) {
+  /** `isGone`: the software is known not to run, so that nothing of ours stands in it. Asked when an attempt was rejected. */
+  constructor(world: DriverWorld, attempt: Attempt, isGone: () => boolean = () => false) {
     this.#world = world;
     this.#attempt = attempt;
+    this.#isGone = isGone;
     this.#report = {
       state: 'idle',
       since: world.now(),
@@ -51,6 +56,7 @@ export class Reconciler {
       problem: null,
       warnings: [],
       routes: [],
+      unread: true,
     };
   }
 
@@ -82,13 +88,13 @@ export class Reconciler {
 
   /** Tells what is known without waiting for an attempt: the software is gone. */
   tell(outcome: Omit<Outcome, 'again'>): void {
-    const { state, detail, problem, warnings } = outcome;
+    const { state, detail, problem, warnings, unread = false } = outcome;
     const routes = this.#dated(outcome.routes);
-    const told = JSON.stringify([state, detail, problem?.code, problem?.message, warnings, routes]);
+    const told = JSON.stringify([state, detail, problem?.code, problem?.message, warnings, routes, unread]);
     if (told === this.#told) return;
     this.#told = told;
     const since = state === this.#report.state ? this.#report.since : this.#world.now();
-    this.#report = { state, since, detail, problem, warnings, routes };
+    this.#report = { state, since, detail, problem, warnings, routes, unread };
     this.#world.onChange();
   }
 
@@ -158,7 +164,14 @@ export class Reconciler {
         const problem =
           error instanceof ChorusError ? error : new ChorusError('INTERNAL', { reason: reasonOf(error) });
         if (!this.#closed)
-          this.tell({ state: 'failed', detail: problem.message, problem, warnings: [], routes: [] });
+          this.tell({
+            state: 'failed',
+            detail: problem.message,
+            problem,
+            warnings: [],
+            routes: [],
+            unread: !this.#isGone(),
+          });
       }
     } while (this.#again && !this.#closed);
     if (this.#closed) return;

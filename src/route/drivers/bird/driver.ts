@@ -429,6 +429,7 @@ function away(problem: ChorusError): Outcome {
     problem,
     warnings: [],
     routes: [],
+    unread: problem.code !== 'ROUTE_DAEMON_UNREACHABLE',
     again: again.away,
   };
 }

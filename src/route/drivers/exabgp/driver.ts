@@ -41,7 +41,11 @@ class ExabgpDriver implements RouteDriver {
   constructor(options: Options, world: DriverWorld) {
     this.#options = options;
     this.#world = world;
-    this.#reconciler = new Reconciler(world, (wanted, signal) => this.#attempt(wanted, signal));
+    this.#reconciler = new Reconciler(
+      world,
+      (wanted, signal) => this.#attempt(wanted, signal),
+      () => !this.#child || this.#child.ended !== undefined,
+    );
   }
 
   want(announcements: readonly Announcement[]): void {

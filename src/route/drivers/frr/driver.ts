@@ -280,6 +280,7 @@ function away(problem: ChorusError): Outcome {
     problem,
     warnings: [],
     routes: [],
+    unread: problem.code !== 'ROUTE_DAEMON_UNREACHABLE' && problem.code !== 'ROUTE_AS',
     again: again.away,
   };
 }
