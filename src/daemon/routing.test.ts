@@ -57,6 +57,8 @@ class Memory implements RouteDriver {
   lag = 5;
   stuck = false;
   unread = false;
+  /** How long its end takes, ms. */
+  ends = 0;
 
   constructor(spec: DriverSpec, world: DriverWorld) {
     this.spec = spec;
@@ -88,6 +90,7 @@ class Memory implements RouteDriver {
   async close(_patience: number, reason: string): Promise<void> {
     this.closed = reason;
     this.routes = [];
+    if (this.ends > 0) await new Promise<void>(resolve => this.world.wait(this.ends, resolve));
   }
   get prefixes(): string[] {
     return this.routes.map(({ prefix }) => formatPrefix(prefix));
@@ -348,6 +351,35 @@ test('it is not safe while nobody can read what stands', async () => {
   await advance(100);
   assert.equal(routing.safe, true);
   assert.equal(routing.status().routes[0]?.agrees, true);
+});
+
+test('of two reloads in a row the last one has the only driver', async () => {
+  const { start, driver, advance, apply, made, routing } = await scene();
+  await start();
+  await advance(1200);
+  driver('core1').ends = 1000;
+  const second = { addresses: [plan(one)], drivers: [spec('core1', 'second')], drain };
+  await apply(second);
+  const same = await routing.prepare(second);
+  await advance(1200);
+  routing.apply(same, null);
+  assert.equal(made.filter(({ closed }) => closed === null).length, 1);
+  driver('core1').ends = 1000;
+  await apply({ addresses: [plan(one)], drivers: [spec('core1', 'other')], drain });
+  await advance(100);
+  await apply({ addresses: [plan(one)], drivers: [spec('core1', 'third')], drain });
+  await advance(2000);
+  assert.deepEqual(
+    made.filter(({ closed }) => closed === null).map(({ spec: { options } }) => options),
+    ['third'],
+  );
+  assert.deepEqual(driver('core1').prefixes, ['192.0.2.53/32']);
+  driver('core1').ends = 1000;
+  await apply({ addresses: [plan(one)], drivers: [spec('core1', 'fourth')], drain });
+  const leaving = routing.leave();
+  await advance(8000);
+  await leaving;
+  assert.ok(made.every(({ closed }) => closed !== null));
 });
 
 test('a drain for a time ends by itself, whatever the time of day does', async () => {

@@ -114,6 +114,8 @@ export class Routing {
   #agreeing: Agreeing | null = null;
   readonly #held = new Map<string, Held>();
   readonly #closing = new Set<Promise<void>>();
+  /** Successors that wait for the end of the driver before them, by name. */
+  readonly #waiting = new Map<string, Held>();
   readonly #pairs = new Map<string, Pair>();
   #lingering: {
     readonly routes: readonly Lingering[];
@@ -192,20 +194,27 @@ export class Routing {
     // It has a view of each address before anything is decided: without one each front is free.
     agreeing?.tell(this.#announcer.report(), address => this.#stands(address));
     for (const event of this.#events.splice(0)) this.#tell(event);
-    const place = (name: string) => {
-      const held = made.get(name);
-      if (held) this.#held.set(name, held);
-    };
+    // What an earlier reload made and nobody has told anything yet: this plan has its own.
+    this.#discardWaiting();
     const busy = [...this.#closing];
-    for (const name of made.keys()) {
+    for (const [name, held] of made) {
+      // One of the same options has begun since this one was made.
+      if (kept.get(name)) {
+        void held.driver.close(0, 'never used');
+        continue;
+      }
       const replaced = before.drivers.some(spec => spec.name === name);
-      if (!replaced) place(name);
-      else
-        void Promise.allSettled(busy).then(() => {
-          if (this.#ended) return;
-          if (this.#plan.drivers.some(spec => spec.name === name)) place(name);
-          this.#turn();
-        });
+      if (!replaced) {
+        this.#held.set(name, held);
+        continue;
+      }
+      this.#waiting.set(name, held);
+      void Promise.allSettled(busy).then(() => {
+        if (this.#waiting.get(name) !== held) return;
+        this.#waiting.delete(name);
+        this.#held.set(name, held);
+        this.#turn();
+      });
     }
     this.#linger(had, now);
     if (!this.#running) {
@@ -436,6 +445,11 @@ export class Routing {
     });
     made = { spec, driver, begun: false, state: 'idle', problem: '' };
     return made;
+  }
+
+  #discardWaiting(): void {
+    for (const { driver } of this.#waiting.values()) void driver.close(0, 'never used');
+    this.#waiting.clear();
   }
 
   #close({ driver }: Held, reason: string): void {
@@ -675,6 +689,7 @@ export class Routing {
     this.#ended = true;
     this.#unwait?.();
     this.#unwait = null;
+    this.#discardWaiting();
     const closing = [...this.#held.values()].map(({ driver }) => driver.close(patience, reason));
     const agreeing = this.#agreeing?.close().catch(() => {});
     await Promise.all([...closing, ...this.#closing, agreeing]);
