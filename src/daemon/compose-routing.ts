@@ -25,7 +25,7 @@ import { DrainFolder, plainText } from './drain-store.ts';
 import { BoardReader } from './evidence.ts';
 import { type CheckedAddress, OwnListeners } from './own-listeners.ts';
 import { RecentRate } from './recent-rate.ts';
-import { type DriverSpec, Routing, type RoutingPlan } from './routing.ts';
+import { type DriverSpec, type PreparedDrivers, Routing, type RoutingPlan } from './routing.ts';
 import { frontRow } from './rows.ts';
 
 /** Backends that give no first answer for so long (ms) are not waited for. */
@@ -132,12 +132,17 @@ export class ServiceRoutes {
     const plan: RoutingPlan = { addresses, drivers: addresses.length === 0 ? [] : drivers, drain };
     const mine = addresses.map(({ address }) => address);
     const before = this.#snapshot?.routes.addresses.map(({ address }) => address) ?? [];
-    await this.#bring(snapshot);
-    const agreement = await this.#agree(snapshot);
-    const made = await this.#routing.prepare(plan).catch((error: unknown) => {
+    const unbring = await this.#bring(snapshot);
+    let agreement: Agreement | null = null;
+    let made: PreparedDrivers;
+    try {
+      agreement = await this.#agree(snapshot);
+      made = await this.#routing.prepare(plan);
+    } catch (error) {
+      unbring();
       this.#unagree(agreement);
       throw error;
-    });
+    }
     this.#claims.apply([...before, ...mine]);
     await this.#claimed();
     return {
@@ -160,24 +165,30 @@ export class ServiceRoutes {
       abort: () => {
         this.#claims.apply(before);
         this.#routing.discard(made);
+        unbring();
         this.#unagree(agreement);
       },
     };
   }
 
-  /** Lets listeners bind to addresses that a driver brings to this machine, before it does. */
-  async #bring({ routes: { addresses, drivers } }: Snapshot): Promise<void> {
+  /** Lets listeners bind to addresses that a driver brings to this machine, before it does. Gives what takes them away again. */
+  async #bring({ routes: { addresses, drivers } }: Snapshot): Promise<() => void> {
+    const undo: (() => void)[] = [];
     for (const driver of drivers) {
       if (driver.kind !== 'lease') continue;
       const { bringAddresses } = await import('#route/drivers/lease/bring.ts');
       const its = addresses.filter(({ via }) => via.includes(driver.name)).map(({ address }) => address);
-      const reason = bringAddresses(driver.options, its);
+      const { reason, undo: unbring } = bringAddresses(driver.options, its);
+      undo.push(unbring);
       if (reason !== null)
         this.#needs.log.warn('listeners may not find their service addresses', {
           driver: driver.name,
           reason,
         });
     }
+    return () => {
+      for (const each of undo) each();
+    };
   }
 
   /** The budget for a snapshot: the one there is where its settings are the same. */

@@ -250,10 +250,7 @@ test('the copy on the loopback interface; one that is there already is not ours'
   assert.deepEqual(there(), [`${v4} lo`]);
   // One of a former run is ours.
   const next = start({ permanent: 'lo' }, kernel);
-  assert.equal(
-    bringAddresses({ permanent: 'lo' }, [v6], () => kernel),
-    null,
-  );
+  assert.equal(bringAddresses({ permanent: 'lo' }, [v6], () => kernel).reason, null);
   next.driver.want([announce(v6)]);
   assert.deepEqual(there(), [`${v4} lo`, `${v6} chorus0`, `${v6} lo`]);
   await next.driver.close(1000, 'stop');
@@ -439,10 +436,7 @@ test('an interface without a carrier is warned of: it was not made here, or chan
 
 test('listeners find their addresses before the first lease', () => {
   const kernel = new FakeKernel();
-  assert.equal(
-    bringAddresses({ permanent: 'route' }, [v4, v6], () => kernel),
-    null,
-  );
+  assert.equal(bringAddresses({ permanent: 'route' }, [v4, v6], () => kernel).reason, null);
   assert.deepEqual(
     kernel.routes.map(({ address }) => address),
     [v4, v6],
@@ -455,13 +449,36 @@ test('listeners find their addresses before the first lease', () => {
   const { driver, there } = start({}, kernel, [v4, v6]);
   driver.want([announce(v4)]);
   assert.deepEqual(there(), [`${v4} chorus0`]);
-  assert.equal(
-    bringAddresses({ permanent: 'lo' }, [v4, v6], () => kernel),
-    null,
-  );
+  assert.equal(bringAddresses({ permanent: 'lo' }, [v4, v6], () => kernel).reason, null);
   assert.deepEqual(there(), [`${v4} chorus0`, `${v6} lo`]);
   kernel.refuse = () => errnos.EPERM;
-  assert.match(bringAddresses({ permanent: 'route' }, ['192.0.2.9'], () => kernel) ?? '', /192\.0\.2\.9/);
+  assert.match(
+    bringAddresses({ permanent: 'route' }, ['192.0.2.9'], () => kernel).reason ?? '',
+    /192\.0\.2\.9/,
+  );
+});
+
+test('what was brought for nothing is taken away again, and nothing else', () => {
+  const kernel = new FakeKernel();
+  const open = () => {
+    kernel.open++;
+    return kernel;
+  };
+  bringAddresses({ permanent: 'route' }, [v4], open);
+  const more = bringAddresses({ permanent: 'route' }, [v4, v6, '192.0.2.9'], open);
+  assert.equal(kernel.routes.length, 3);
+  more.undo();
+  more.undo();
+  assert.deepEqual(
+    kernel.routes.map(({ address }) => address),
+    [v4],
+  );
+  assert.deepEqual(kernel.addresses(), []);
+  const some = bringAddresses({ permanent: 'lo' }, [v4, v6], open);
+  kernel.refuse = what => (what.startsWith('delete') ? errnos.EPERM : undefined);
+  some.undo();
+  assert.equal(kernel.addresses().length, 2);
+  assert.equal(kernel.open, 0, 'no socket is left');
 });
 
 test('a kernel without netlink is a problem, not a throw', async () => {
