@@ -54,7 +54,10 @@ export class DrainProgress {
         ? ''
         : `, traffic ${formatCount(this.before)}/s → ${formatCount(traffic)}/s`;
     const words = {
-      leaving: 'announced as draining',
+      leaving:
+        traffic === null && this.before === null
+          ? 'announced as draining; no traffic is measured here, so this lasts for `drain: wait:`'
+          : 'announced as draining',
       withdrawing: 'to be withdrawn, and not yet gone everywhere',
       settling: 'withdrawn; packets may still be under way',
       safe: 'withdrawn and settled',

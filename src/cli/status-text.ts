@@ -131,9 +131,15 @@ function serverLines({ server }: Status, now: number): string[] {
   const age = formatAge((now - Date.parse(since)) / 1000);
   const shown = paint(state === 'running' ? 'green' : 'yellow', state);
   const process = pid === null ? '' : `, pid ${pid}`;
-  const again = restarts === 0 ? '' : `, started again ${restarts} ${restarts === 1 ? 'time' : 'times'}`;
-  const last = lastEnd ? ` (last: ${lastEnd.reason} at ${lastEnd.at})` : '';
-  return [`server         ${name} ${shown} for ${age}${process}${again}${last}: ${detail}`];
+  const last = lastEnd
+    ? `; the last ended ${formatAge((now - Date.parse(lastEnd.at)) / 1000)} ago: ${lastEnd.reason}`
+    : '';
+  return [
+    `server         ${name} ${shown} for ${age}${process}: ${detail}`,
+    ...(restarts === 0
+      ? []
+      : [`               started again ${restarts} ${restarts === 1 ? 'time' : 'times'}${last}`]),
+  ];
 }
 
 /** A message of several lines, which then stand under the first. */

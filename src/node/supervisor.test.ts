@@ -191,8 +191,10 @@ describe('supervisor', () => {
     last().deaf = true;
     pass(9000, 'not');
     assert.deepEqual(last().signals, []);
+    assert.match(supervisor.report().detail, /^answers nothing for /);
     pass(1500, 'not');
     assert.deepEqual(last().signals, ['SIGTERM']);
+    assert.match(supervisor.report().detail, /; told to end$/);
     assert.equal(supervisor.state, 'ending');
     assert.equal(supervisor.warm, false);
     pass(5500, 'not');

@@ -134,7 +134,10 @@ export class Supervisor {
       state: this.#state,
       since: this.#since,
       startedAt: this.#startedAt,
-      detail: this.#detail,
+      detail:
+        this.#silentSince === null || (this.#state !== 'running' && this.#state !== 'warming')
+          ? this.#detail
+          : `answers nothing for ${inSeconds(this.#world.clock.now() - this.#silentSince)}`,
       pid: this.#child?.pid ?? null,
       restarts: this.#restarts,
       lastEnd: this.#lastEnd,

@@ -2,7 +2,7 @@
 import { units } from './chorus-file.ts';
 import { type NodePlan, titleOf } from './plan.ts';
 import { daemonsOf, leaseInterface, worseInterface } from './routing.ts';
-import { type InitFile, workFolder } from './servers.ts';
+import { aliveName, type InitFile, workFolder } from './servers.ts';
 
 export function readme(plan: NodePlan, files: readonly InitFile[]): InitFile {
   const { kind, out, services, routing, protocol, unicast } = plan;
@@ -26,6 +26,8 @@ export function readme(plan: NodePlan, files: readonly InitFile[]): InitFile {
         ? `OSPF in area ${protocol.area} towards this node, with a filter that takes only ${services.join(' and ')}
    from nodes; equal-cost multipath above the number of nodes.`
         : `take only ${services.join(' and ')} from this node; equal-cost multipath above the number of nodes.`;
+  // Knot Resolver knows no class CH.
+  const which = kind === 'knot' ? `+nsid ${aliveName}` : 'id.server CH TXT';
   const elsewhere = [
     ...(out === '/etc/chorus/node' ? [] : [`\n   Its \`ExecStart\` must name ${out}/chorus.yaml.`]),
     ...(plan.state === '/var/lib/chorus' ? [] : [`\n   Its \`ReadWritePaths\` must name ${plan.state}.`]),
@@ -51,8 +53,8 @@ ${files.map(({ path }) => `| \`${path}\` | ${about(path, plan)} |`).join('\n')}
    chooses a path must take in addresses and ports, and always give the same path to the packets of one conversation.
 5. \`chorus config check ${out}/chorus.yaml\`. Then, in the folder of Chorus:
    \`cp packaging/chorus-node.service /etc/systemd/system/ && systemctl daemon-reload && systemctl enable --now chorus-node\`.${elsewhere}
-6. Look: \`chorus status\`, \`chorus routes\`, \`ip address show ${leaseInterface}\`. From elsewhere: \`dig @${own[0]} id.server CH TXT\`
-   asks this node, \`dig @${services[0]} id.server CH TXT\` whichever node the routers choose.
+6. Look: \`chorus status\`, \`chorus routes\`, \`ip address show ${leaseInterface}\`. From elsewhere: \`dig @${own[0]} ${which}\`
+   asks this node who it is, \`dig @${services[0]} ${which}\` whichever node the routers choose.
 
 ## Day by day
 
