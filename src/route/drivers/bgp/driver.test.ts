@@ -289,6 +289,15 @@ test('peers connect to one listener, each to its own session; strangers are turn
   await poll('the refusal', () => second.notification === '6/7');
   assert.equal(one.report.state, 'up');
   assert.deepEqual(first.updates, ['+192.0.2.53']);
+  // Many that close nothing by themselves hold no descriptors.
+  const many = Array.from({ length: 50 }, () =>
+    net.connect({ port, host: '127.0.0.1', allowHalfOpen: true }).resume(),
+  );
+  t.after(() => many.forEach(socket => void socket.destroy()));
+  let reset = 0;
+  for (const socket of many) socket.on('error', () => reset++);
+  await poll('most to be reset', () => reset >= 42);
+  assert.equal(one.report.state, 'up');
 });
 
 test('a key goes with its session, though the listener stays', requires('root'), async t => {

@@ -23,6 +23,8 @@ import type { BgpOptions } from './options.ts';
 const listenPause = 1_000;
 /** A peer that has not closed a connection that we have ended gets so long, ms. */
 const endPatience = 2_000;
+/** Connections at once, ended ones too: one is enough, and a peer (on the loopback: anybody here) must not use up descriptors. */
+const mostWires = 8;
 
 /** One TCP connection. */
 type Wire = { readonly socket: Socket; taken: number; ended: (() => void) | null };
@@ -226,6 +228,11 @@ class BgpDriver implements RouteDriver {
   }
 
   #accepted(socket: Socket): void {
+    if (this.#wires.size >= mostWires) {
+      socket.on('error', () => {});
+      socket.resetAndDestroy();
+      return;
+    }
     try {
       guardAccepted(socket, this.#guard, this.#options.peer.address);
     } catch {
