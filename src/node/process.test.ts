@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, describe, test } from 'node:test';
@@ -80,6 +80,16 @@ describe('a server process', () => {
     assert.equal(leftBehind(pidFile), null);
     while (alive(grandchild)) await new Promise(resolve => systemClock.wait(10, () => resolve(null)));
     child.signal('SIGKILL');
+  });
+
+  test('its end is heard though its file cannot be removed', async () => {
+    const file = join(folder, 'stuck.pid');
+    const { ended, child } = begin(['sleep', '1000'], { pidFile: file });
+    // As good as a disk that takes no writes any more.
+    rmSync(file);
+    mkdirSync(file);
+    child.signal('SIGTERM');
+    assert.deepEqual(await ended, { code: null, signal: 'SIGTERM' });
   });
 
   test('what cannot be started is told', async () => {

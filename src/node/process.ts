@@ -157,7 +157,12 @@ function keep(file: string | null, pid: number): void {
 }
 
 function forget(file: string | null): void {
-  if (file !== null) rmSync(file, { force: true });
+  if (file === null) return;
+  try {
+    rmSync(file, { force: true });
+  } catch {
+    // A disk that takes no writes any more. The pid and its beginning name no process that lives.
+  }
 }
 
 /** The server that an earlier Chorus left behind, by the file that it kept; null when there is none. */
