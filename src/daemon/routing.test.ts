@@ -400,6 +400,12 @@ test('a drain that cannot be kept holds, and says so; without addresses there is
   assert.equal((await routing.drain('ada', '', null))?.code, 'DRAIN_NOT_KEPT');
   assert.equal(routing.status().problems[0]?.code, 'DRAIN_NOT_KEPT');
   assert.ok(routing.drained);
+  now.keep = new ChorusError('DRAIN_STILL_KEPT', { file: 'drain.json', reason: 'read-only' });
+  await routing.undrain('ada');
+  assert.equal(routing.status().problems[0]?.code, 'DRAIN_STILL_KEPT', 'a restart would drain it again');
+  now.keep = null;
+  await routing.undrain('ada');
+  assert.deepEqual(routing.status().problems, []);
   await apply({ addresses: [], drivers: [], drain });
   await assert.rejects(routing.drain('ada', '', null), /nothing to drain/);
 });

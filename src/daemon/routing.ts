@@ -318,7 +318,7 @@ export class Routing {
     const day = (at: number) => Math.round(past + at);
     const reports = announcer.report();
     const drivers = new Map([...this.#held].map(([name, { driver }]) => [name, driver.report()] as const));
-    const problems = [this.#forbidden, this.#order === null ? null : this.#keepProblem];
+    const problems = [this.#forbidden, this.#keepProblem];
     return {
       addresses: reports.map(({ prefix, since, heldUntil, found, ...report }) => ({
         ...report,
@@ -507,6 +507,7 @@ export class Routing {
       log.warn('drain ended: its time is over', { who: this.#order?.who ?? '' });
       this.#lift();
       void this.#world.store.write(null).then(problem => {
+        if (this.#order === null) this.#keepProblem = problem;
         if (problem) log.error(problem.message, { code: problem.code });
       });
     }
