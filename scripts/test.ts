@@ -1,7 +1,8 @@
 /**
  * Runs the tests: `npm test`, or `npm test -- PART…` for the files whose path has one of the parts.
  *
- * First all that need only themselves, several at once; then those of test/e2e, which run real servers, one after another.
+ * First all that need only themselves, several at once; then those of test/e2e, which run real servers: one after another, but
+ * for those that mostly wait for routing daemons.
  * Ends with what was skipped and why, what failed, and the totals. Fails when a test fails and when none ran.
  */
 import { globSync } from 'node:fs';
@@ -22,6 +23,9 @@ const files = globSync('{src,test,bench,fuzz,scripts}/**/*.test.ts')
   .filter(file => parts.length === 0 || parts.some(part => file.includes(part.replace(/^\.\//, ''))))
   .toSorted();
 const isEndToEnd = (file: string) => file.startsWith('test/e2e/');
+/** In namespaces of their own, with little load: two at once. */
+const waits = (file: string) =>
+  /^test\/e2e\/(bgp|budget|farm-net|layer4|lease|node|route|service-address|two-balancers)/.test(file);
 
 // Stopped from outside (a time limit, Ctrl-C): what is known so far is still told.
 for (const signal of ['SIGTERM', 'SIGINT'] as const) {
@@ -39,7 +43,14 @@ await runFiles(
   120_000,
 );
 // A file whose tests are over ends, even when a failed test has left a socket open.
-await runFiles(files.filter(isEndToEnd), 1, 300_000, ['--test-force-exit']);
+const forced = ['--test-force-exit'];
+await runFiles(
+  files.filter(file => isEndToEnd(file) && !waits(file)),
+  1,
+  300_000,
+  forced,
+);
+await runFiles(files.filter(waits), availableParallelism(), 300_000, forced);
 // An end by force may cut off what a file had to say: it is asked again.
 await runFiles(
   files.filter(file => !reported.has(file)),
