@@ -254,12 +254,9 @@ class BirdDriver implements RouteDriver {
     this.#control = control;
     control.onEnd = () => {
       this.#control = undefined;
-      const problem = new ChorusError('ROUTE_DAEMON_UNREACHABLE', {
-        daemon,
-        where: socket,
-        reason: 'it has ended',
-      });
-      this.#reconciler.tell(away(problem));
+      // One that we have given up on may live, and announce.
+      const gone = { daemon, where: socket, reason: 'it has ended' };
+      this.#reconciler.tell(away(control.fault ?? new ChorusError('ROUTE_DAEMON_UNREACHABLE', gone)));
       this.#reconciler.hasten(50);
     };
     return control;
@@ -340,6 +337,11 @@ class Control {
 
   get command(): string {
     return this.#waiting?.command ?? '';
+  }
+
+  /** Why it has ended. */
+  get fault(): ChorusError | undefined {
+    return this.#ended;
   }
 
   /** Gives the reply, errors of BIRD too; rejects when there is none in time. */
