@@ -10,7 +10,7 @@ export function register(program: Command): void {
   const command = define(program, 'layer4', {
     summary: 'show what the kernel balances, and what it should',
     description:
-      'For each service of `layer4` its backends, with the share of new flows that each should have and has. Ends with 0 when the kernel has what is wanted, with 1 when not. ' +
+      'For each service of `layer4` its backends, with the share of new flows that each should have and has. Ends with 0 when the kernel has what is wanted and passes packets on, with 1 when not. ' +
       '--dry-run prints the text that would be given to nft or ipvsadm for a configuration file, as if all of its backends served; it changes nothing.',
     examples: [
       'chorus layer4',
@@ -31,7 +31,8 @@ export function register(program: Command): void {
       const status = await client.get<Layer4Status>('/api/v1/layer4');
       if (options.json) printJson(status);
       else print(layer4Text(status));
-      process.exitCode = status.state === 'agrees' ? exitCodes.ok : exitCodes.failed;
+      const well = status.state === 'agrees' && status.warnings.length === 0;
+      process.exitCode = well ? exitCodes.ok : exitCodes.failed;
     });
 }
 

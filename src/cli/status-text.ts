@@ -93,7 +93,7 @@ export function statusText(status: Status, now: number): string {
   const lines = [
     `${paint('bold', status.identity)}: Chorus ${status.version}, up ${formatAge(status.uptimeSeconds)}, ${status.workers} ${status.workers === 1 ? 'worker' : 'workers'}, ${formatBytes(status.memory.residentBytes)}`,
     `configuration  ${config.file}, generation ${config.generation}`,
-    ...(idle ? ['listeners      none: clients ask the nameservers themselves'] : clientLines(status)),
+    ...(idle ? ['listeners      none: no query passes through Chorus'] : clientLines(status)),
     ...serverLines(status, now),
   ];
   if (config.lastReload && !config.lastReload.applied) {

@@ -264,7 +264,8 @@ export const errorTable = {
   },
   ROUTE_FILE_UNREAD: {
     message: '{daemon} does not read {file}: it knows nothing of {name}',
-    remedy: 'Add `include "{file}";` to the configuration of {daemon}, after its tables.',
+    remedy:
+      'Add `include "{file}*";` (with the star BIRD starts without the file too) to the configuration of {daemon}, after its tables.',
     exit: exitCodes.config,
   },
   ROUTE_FILE: {

@@ -61,6 +61,8 @@ export class KernelBalancer {
   #since: number;
   #checked: number | null = null;
   #problem: ChorusError | null = null;
+  /** What has been warned of in the log. */
+  #warned = new Set<string>();
 
   constructor(options: Layer4Options, world: BalancerWorld) {
     this.#options = options;
@@ -143,6 +145,7 @@ export class KernelBalancer {
 
   async #work(): Promise<void> {
     this.#dirty = false;
+    this.#warn();
     const look = this.#look;
     this.#look = false;
     try {
@@ -167,6 +170,14 @@ export class KernelBalancer {
   #enter(state: Layer4Status['state']): void {
     if (state !== this.#state) this.#since = this.#world.wall();
     this.#state = state;
+  }
+
+  /** To the log, once for as long as it lasts. */
+  #warn(): void {
+    const warnings = this.#warnings();
+    for (const warning of warnings)
+      if (!this.#warned.has(warning)) this.#world.onNotice('warn', warning, { table: this.#plane.table });
+    this.#warned = new Set(warnings);
   }
 
   #warnings(): string[] {
