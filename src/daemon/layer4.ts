@@ -69,7 +69,7 @@ export class KernelLayer4 {
       this.#key = key;
       const before = this.#balancer;
       this.#balancer = null;
-      if (before) this.#ending = before.close();
+      if (before) this.#ending = before.close(options ?? null);
       if (options) {
         void this.#ending.then(() => {
           if (this.#key !== key || this.#balancer) return;

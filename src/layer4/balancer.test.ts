@@ -210,6 +210,24 @@ test('`at-stop: keep` leaves the table', async () => {
   assert.ok(nft.holders);
 });
 
+test('a reload leaves no table behind, and takes none away that the next one replaces', async () => {
+  for (const [change, stays] of [
+    [null, false],
+    [{ name: 'other' }, false],
+    [{ 'data-plane': 'ipvs' }, false],
+    [{ check: '9s' }, true],
+  ] as const) {
+    for (const atStop of ['keep', 'remove']) {
+      const raw = { 'at-stop': atStop, services: [{ address: '192.0.2.53' }] };
+      const { balancer, nft, settled } = start(raw);
+      balancer.want(services('serves'));
+      await settled();
+      await balancer.close(change && layer4Section.parse({ ...raw, ...change }));
+      assert.equal(nft.holders !== null, stays, `${atStop} ${JSON.stringify(change)}`);
+    }
+  }
+});
+
 test('a machine that passes nothing on is warned of', async () => {
   const { balancer, notices, settled } = start();
   balancer.want(services('serves'));

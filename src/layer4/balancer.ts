@@ -112,13 +112,20 @@ export class KernelBalancer {
     };
   }
 
-  /** Ends, and takes the tables away unless they are to stay. */
-  async close(): Promise<void> {
+  /**
+   * Ends, and takes the tables away: at the end of Chorus unless they are to stay, and when a reload has brought a `successor`
+   * (null: none) unless that replaces the same table in one step.
+   */
+  async close(successor?: Layer4Options | null): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;
     this.#unwait?.();
     await this.#working;
-    if (this.#options['at-stop'] === 'keep' || this.#services === null) return;
+    const stays =
+      successor === undefined
+        ? this.#options['at-stop'] === 'keep'
+        : successor !== null && isOneTable(this.#options, successor);
+    if (stays || this.#services === null) return;
     await this.#plane.remove().catch((thrown: unknown) => {
       if (!(thrown instanceof ChorusError)) throw thrown;
       this.#world.onNotice('warn', thrown.message, { code: thrown.code });
@@ -198,6 +205,11 @@ export class KernelBalancer {
         : [];
     });
   }
+}
+
+function isOneTable(one: Layer4Options, other: Layer4Options): boolean {
+  const both = [one, other].every(options => options['data-plane'] === 'nftables');
+  return both && one.name === other.name;
 }
 
 /** The share of new flows that a backend is meant to have. */
