@@ -23,6 +23,7 @@ import type { Prepared } from './configuration.ts';
 import type { Crew } from './crew.ts';
 import { DrainFolder, plainText } from './drain-store.ts';
 import { BoardReader } from './evidence.ts';
+import type { KernelLayer4 } from './layer4.ts';
 import { type CheckedAddress, OwnListeners } from './own-listeners.ts';
 import { RecentRate } from './recent-rate.ts';
 import { type DriverSpec, type PreparedDrivers, Routing, type RoutingPlan } from './routing.ts';
@@ -48,6 +49,8 @@ export type RoutingNeeds = {
   readonly state: string;
   /** Whether the nameserver that is supervised is warm; true where there is none. */
   readonly isReady: () => boolean;
+  /** The kernel data plane; null: there is none. */
+  readonly layer4: () => Pick<KernelLayer4, 'inForce' | 'unserved'> | null;
 };
 
 /** The withdrawal budget, and what it was made from. */
@@ -109,7 +112,7 @@ export class ServiceRoutes {
       // The configuration has made sure that kind and options belong together.
       makeDriver: (spec, world) => makeDriver(spec as DriverChoice, world),
       pools: () => this.#pools(),
-      listeners: () => this.#own.views(),
+      listeners: () => [...this.#own.views(), ...(needs.layer4()?.unserved() ?? [])],
       traffic: now => this.#rate(now),
       warm: now => this.#isWarm(now),
       forbidden: () => this.#forbidden(),
@@ -301,7 +304,8 @@ export class ServiceRoutes {
     this.#warm ||=
       now - this.#startedAt > warmMost ||
       this.#needs.health.members().every(({ state }) => state !== 'starting');
-    return this.#warm && this.#needs.isReady();
+    // What the kernel balances serves nobody before its tables are in force.
+    return this.#warm && this.#needs.isReady() && (this.#needs.layer4()?.inForce ?? true);
   }
 
   #forbidden(): ChorusError | null {

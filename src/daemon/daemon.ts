@@ -147,6 +147,7 @@ export class Daemon {
           identity,
           state,
           isReady: () => server?.warm ?? true,
+          layer4: () => layer4,
         });
         return routes.prepare(wanted);
       },

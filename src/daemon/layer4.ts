@@ -9,6 +9,7 @@ import { backendsFor, type Layer4Service, type PoolMember } from '#layer4/plan.t
 import type { Layer4Status } from '#layer4/report.ts';
 import { runProgram } from '#layer4/run.ts';
 import type { Layer4Options } from '#layer4/schema.ts';
+import type { ListenerView } from '#route/evidence.ts';
 
 export type Layer4Needs = {
   readonly clock: Clock;
@@ -96,6 +97,23 @@ export class KernelLayer4 {
         pool => open.has(pool),
       ),
     );
+  }
+
+  /** Its services may be announced: the kernel has been brought to balance them, or there are none. */
+  get inForce(): boolean {
+    return !this.#snapshot?.layer4 || (this.#balancer?.inForce ?? false);
+  }
+
+  /** The services of a kernel that could not be brought to balance them: whoever asks there is not answered. */
+  unserved(): ListenerView[] {
+    const reason = this.#balancer?.helplessness ?? null;
+    if (reason === null) return [];
+    return (this.#snapshot?.layer4?.services ?? []).map(({ address, protocols }) => ({
+      address,
+      udp: protocols.includes('udp') ? 'bad' : 'good',
+      tcp: protocols.includes('tcp') ? 'bad' : 'good',
+      detail: `the kernel does not balance: ${reason}`,
+    }));
   }
 
   /** Null: it is off. */

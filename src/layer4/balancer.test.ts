@@ -81,14 +81,15 @@ class FakeNft {
   }
 }
 
-function start(raw: Record<string, unknown> = {}, nft = new FakeNft()) {
+function start(raw: Record<string, unknown> = {}, wall = () => 0) {
+  const nft = new FakeNft();
   const timers: { ms: number; then: () => void }[] = [];
   const notices: string[] = [];
   const balancer = new KernelBalancer(
     layer4Section.parse({ services: [{ address: '192.0.2.53' }], ...raw }),
     {
       run: nft.run,
-      wall: () => 0,
+      wall,
       wait: (ms, then) => {
         const timer = { ms, then };
         timers.push(timer);
@@ -208,6 +209,28 @@ test('`at-stop: keep` leaves the table', async () => {
   await settled();
   await balancer.close();
   assert.ok(nft.holders);
+});
+
+test('tables that were never in force are told, and once they were they count', async () => {
+  let now = 0;
+  const { balancer, nft, settled } = start({}, () => now);
+  const refusal = { code: 1, stdout: '', stderr: 'Error: syntax error' };
+  nft.refuse = refusal;
+  balancer.want(services('serves'));
+  await settled();
+  assert.equal(balancer.inForce, false);
+  assert.equal(balancer.helplessness, null, 'it may only be late');
+  now = 5000;
+  assert.match(balancer.helplessness ?? '', /syntax error/);
+  nft.refuse = null;
+  balancer.want(services('serves', 'serves'));
+  await settled();
+  assert.equal(balancer.inForce, true);
+  nft.refuse = refusal;
+  balancer.want(services('serves'));
+  await settled();
+  now = 60_000;
+  assert.equal(balancer.helplessness, null, 'the kernel goes on with what it has');
 });
 
 test('a reload leaves no table behind, and takes none away that the next one replaces', async () => {

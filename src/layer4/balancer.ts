@@ -35,6 +35,8 @@ export type BalancerWorld = {
 
 /** After a failure it is tried again so soon, ms. */
 const again = 1_000;
+/** Tables that could not be put in force for so long, ms, are not only late. */
+const helpless = 5_000;
 
 /** One data plane: brings about what is wanted. Rejects with a ChorusError. */
 interface DataPlane {
@@ -83,6 +85,17 @@ export class KernelBalancer {
     this.#services = services;
     this.#dirty = true;
     this.#turn();
+  }
+
+  /** Whether what was wanted has been in force: before, packets for the services are nobody's. */
+  get inForce(): boolean {
+    return this.#checked !== null;
+  }
+
+  /** Why nothing could ever be put in force; null: it was, or may be in a moment. */
+  get helplessness(): string | null {
+    if (this.inForce || this.#state !== 'failed') return null;
+    return this.#world.wall() - this.#since < helpless ? null : (this.#problem?.message ?? '');
   }
 
   report(): Layer4Status {
