@@ -9,7 +9,7 @@ import { serves } from '#health/judge.ts';
 import { reasonOf } from '#kit/errors.ts';
 import type { Log } from '#kit/log.ts';
 import { formatEndpoint } from '#net/address.ts';
-import { commandOf } from '#node/kinds.ts';
+import { commandOf, configOf } from '#node/kinds.ts';
 import { Output } from '#node/output.ts';
 import { endLeftBehind, type LaunchPlan, launch } from '#node/process.ts';
 import { mostNames, parseWarmName, type ServerOptions } from '#node/schema.ts';
@@ -50,6 +50,7 @@ export class NodeServer {
     this.#places = snapshot.pools.find(({ name }) => name === options.pool)?.backends ?? [];
     this.#plan = {
       command: options.command ?? commandOf(options.kind, options.config),
+      config: options.command ? null : configOf(options.kind, options.config),
       environment: options.environment,
       account: resolveAccount(options.user, undefined),
       folder: join(snapshot.routes.state, 'server'),

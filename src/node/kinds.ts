@@ -43,6 +43,11 @@ export const kinds: Readonly<Record<Exclude<ServerKind, 'other'>, Kind>> = {
   },
 };
 
+/** The configuration that a kind is started with; null for `other`. */
+export function configOf(kind: ServerKind, config?: string): string | null {
+  return kind === 'other' ? null : (config ?? kinds[kind].config);
+}
+
 /** The command of a kind; empty for `other`, which has none of its own. */
 export function commandOf(kind: ServerKind, config?: string): readonly string[] {
   if (kind === 'other') return [];

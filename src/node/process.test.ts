@@ -18,6 +18,7 @@ const plan = (command: string[], more: Partial<LaunchPlan> = {}): LaunchPlan => 
   environment: {},
   account: null,
   folder,
+  config: null,
   pidFile,
   ...more,
 });
@@ -96,6 +97,10 @@ describe('a server process', () => {
     const { ended, child } = begin(['/nonexistent/named']);
     assert.equal(child.pid, null);
     assert.deepEqual(await ended, { failed: 'there is no program /nonexistent/named' });
+    const without = begin(['sleep', '1000'], { config: '/nonexistent/named.conf' });
+    assert.deepEqual(await without.ended, {
+      failed: 'there is no /nonexistent/named.conf (`server: config:`)',
+    });
   });
 });
 

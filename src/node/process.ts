@@ -5,7 +5,7 @@
  * Chorus find it and end it.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
-import { readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import type { Clock } from '#health/clock.ts';
 import { findProgram, machineFiles } from '#health/programs.ts';
 import type { Output } from './output.ts';
@@ -22,6 +22,8 @@ export type LaunchPlan = {
   readonly account: { readonly user: string; readonly uid: number; readonly gid: number } | null;
   /** Where it may write. */
   readonly folder: string;
+  /** A file or folder that must be there: Unbound runs on its defaults where its configuration is missing. Null: none. */
+  readonly config: string | null;
   /** Where its pid is kept; null: nowhere. */
   readonly pidFile: string | null;
 };
@@ -77,6 +79,8 @@ export function launch(
   const root = process.geteuid?.() === 0;
   const line = commandLine(plan, root, name => findProgram(name, root, machineFiles));
   if ('reason' in line) return nothing(line.reason);
+  if (plan.config !== null && !existsSync(plan.config))
+    return nothing(`there is no ${plan.config} (\`server: config:\`)`);
   const refusal = taken();
   if (refusal !== null) return nothing(refusal);
   if (!line.tied) onUntied();

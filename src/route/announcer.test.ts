@@ -200,17 +200,12 @@ describe('what the evidence says', () => {
       '2 of 3 backends of pool default serve',
     ],
     'all serve': [{}, { pools: [of('up', 'up')] }, 'well', 'all 2 backends of pool default serve'],
-    'the only one': [
-      {},
-      { pools: [of('up')] },
-      'well',
-      'the only one of the backends of pool default serves',
-    ],
+    'the only one': [{}, { pools: [of('up')] }, 'well', 'the only backend of pool default serves'],
     'the only one does not': [
       {},
       { pools: [of('disabled')] },
       'down',
-      'the only one of the backends of pool default does not serve',
+      'the only backend of pool default does not serve',
     ],
     'too few': [
       { least: 2 },
@@ -248,25 +243,25 @@ describe('what the evidence says', () => {
       { pools: ['default', 'inside'] },
       { pools: [of('up'), { ...of('down'), pool: 'inside' }] },
       'down',
-      'the only one of the backends of pool inside does not serve',
+      'the only backend of pool inside does not serve',
     ],
     'down before unknown': [
       { pools: ['default', 'inside'] },
       { pools: [of('starting'), { ...of('down'), pool: 'inside' }] },
       'down',
-      'the only one of the backends of pool inside does not serve',
+      'the only backend of pool inside does not serve',
     ],
     'other pools do not': [
       {},
       { pools: [of('up'), { ...of('down'), pool: 'inside' }] },
       'well',
-      'the only one of the backends of pool default serves',
+      'the only backend of pool default serves',
     ],
     'its own family': [
       { address: '2001:db8::53', family: 'own' },
       { pools: [pool([member('a', 'up'), member('b', 'down', { family: 'ipv6' })])] },
       'down',
-      'the only one of the IPv6 backends of pool default does not serve',
+      'the only IPv6 backend of pool default does not serve',
     ],
     'its own family, where there is any': [
       { address: '2001:db8::53', family: 'own' },
@@ -299,7 +294,7 @@ describe('what the evidence says', () => {
         ],
       },
       'well',
-      'the only one of the backends of pool default serves',
+      'the only backend of pool default serves',
     ],
   };
   for (const [name, [more, evidence, verdict, reason]] of Object.entries(cases)) {

@@ -128,13 +128,18 @@ function weigh(members: readonly MemberView[]): number {
 function inWords(serving: number, all: number, what: string): string {
   if (all === 0) return `there are no ${what}`;
   if (serving === 0)
-    return all === 1 ? `the only one of the ${what} does not serve` : `none of ${of(all, what)} serves`;
-  if (serving === all) return all === 1 ? `the only one of the ${what} serves` : `all ${of(all, what)} serve`;
+    return all === 1 ? `the only ${single(what)} does not serve` : `none of ${of(all, what)} serves`;
+  if (serving === all) return all === 1 ? `the only ${single(what)} serves` : `all ${of(all, what)} serve`;
   return `${serving} of ${of(all, what)} ${serving === 1 ? 'serves' : 'serve'}`;
 }
 
 function alike(all: number, what: string): string {
-  return all === 1 ? `the only one of the ${what} fails, as all do` : `all ${of(all, what)} fail alike`;
+  return all === 1 ? `the only ${single(what)} fails, as all do` : `all ${of(all, what)} fail alike`;
+}
+
+/** `backends of pool default` as one: `backend of pool default`. */
+function single(what: string): string {
+  return what.replace('backends', 'backend');
 }
 
 function of(all: number, what: string): string {
