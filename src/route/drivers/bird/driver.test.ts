@@ -1,5 +1,6 @@
 /** The driver with a control socket of the test's own: a BIRD that greets and hangs. */
 import assert from 'node:assert/strict';
+import { existsSync, statSync } from 'node:fs';
 import { createServer, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { test } from 'node:test';
@@ -37,4 +38,28 @@ test('a BIRD that hangs has not ended: what it announces may stand', async t => 
     const { problem, unread } = driver.report();
     return problem?.code === 'ROUTE_DAEMON_UNREACHABLE' && unread === false;
   });
+});
+
+test('BIRD, which has a user of its own, may read the file whatever our umask is', async t => {
+  const folder = temporaryFolder('bird');
+  const socket = join(folder, 'bird.ctl');
+  const server = createServer(peer => {
+    peer.on('error', () => {});
+    peer.on('data', text =>
+      peer.write(String(text).startsWith('configure') ? '0003 Reconfigured\n' : '0000 \n'),
+    );
+    peer.write('0001 BIRD 2.0.12 ready.\n');
+  }).listen(socket);
+  const file = join(folder, 'run', 'chorus.conf');
+  const before = process.umask(0o077);
+  t.after(() => process.umask(before));
+  const driver = await driverFrom('bird', { socket, file, timeout: '1s' }, new TestWorld());
+  t.after(async () => {
+    await driver.close(1000, '');
+    server.close();
+  });
+  driver.want([announcement('192.0.2.53')]);
+  await poll('the file', () => existsSync(file));
+  assert.equal(statSync(file).mode & 0o777, 0o644);
+  assert.equal(statSync(join(folder, 'run')).mode & 0o777, 0o755);
 });

@@ -2,7 +2,7 @@
  * Announces through BIRD: a file that its configuration includes, written whole and put in force with `configure` on the
  * control socket, then read back with `show route`. The connection is held open: its end tells at once that BIRD has gone.
  */
-import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import type { Socket } from 'node:net';
 import { dirname } from 'node:path';
 import type { z } from 'zod';
@@ -142,8 +142,11 @@ class BirdDriver implements RouteDriver {
     const { file } = this.#options;
     const beside = `${file}.${process.pid}.new`;
     try {
-      await mkdir(dirname(file), { recursive: true, mode: 0o755 });
+      const made = await mkdir(dirname(file), { recursive: true, mode: 0o755 });
       await writeFile(beside, text, { mode: 0o644 });
+      // BIRD reads it as a user of its own, whatever our umask is.
+      if (made !== undefined) await chmod(dirname(file), 0o755);
+      await chmod(beside, 0o644);
       await rename(beside, file);
     } catch (error) {
       await rm(beside, { force: true }).catch(() => {});
