@@ -280,7 +280,7 @@ export const errorTable = {
   },
   FILE_EXISTS: {
     message: '{file} exists already',
-    remedy: 'Name another file, or add --force to write it anew.',
+    remedy: 'Name another place for it, or add --force to write it anew.',
     exit: exitCodes.usage,
   },
   FILE_UNWRITABLE: {

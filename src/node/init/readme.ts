@@ -35,6 +35,7 @@ export function readme(plan: NodePlan, files: readonly InitFile[]): InitFile {
   const text = `# The node ${plan.name}: ${titleOf(kind)} without a balancer
 
 Written by \`chorus node init ${kind}\`. Service ${services.length === 1 ? 'address' : 'addresses'}: ${services.join(', ')}. Unicast: ${own.join(', ')}.
+Who may ask: ${plan.allow.join(', ')}; all others are refused (\`--allow\`).
 
 | file | what |
 |---|---|
