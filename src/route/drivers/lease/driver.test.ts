@@ -417,6 +417,19 @@ test('an interface that is missing or down, with `create: off`', () => {
   assert.equal(driver.report().state, 'up');
 });
 
+test('an address that an operator keeps on the loopback interface too is warned of: FRR would prefer it', () => {
+  const kernel = new FakeKernel();
+  const { driver, run } = start({}, kernel);
+  kernel.setAddress({ address: v4, bits: 32, link: 1, lifetime: forever, protocol: 0 });
+  driver.want([announce(v4)]);
+  run(1100);
+  assert.equal(driver.report().state, 'up');
+  assert.match(driver.report().warnings.join(), /is on lo too/);
+  kernel.deleteAddress({ address: v4, bits: 32, link: 1 });
+  run(1100);
+  assert.deepEqual(driver.report().warnings, []);
+});
+
 test('an interface without a carrier is warned of: it was not made here, or changed', () => {
   const kernel = new FakeKernel();
   kernel.links.set('chorus0', { index: 2, name: 'chorus0', flags: linkFlags.UP, kind: 'bridge' });

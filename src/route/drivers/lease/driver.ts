@@ -48,6 +48,8 @@ export class LeaseDriver implements RouteDriver {
   #warnings: readonly string[] = [];
   /** Interfaces in use without a carrier. */
   #dark: readonly string[] = [];
+  /** Leased addresses that an operator has put on the loopback interface too. */
+  #doubled: readonly string[] = [];
   /** What is there, as last read back, by key. */
   #held = new Map<string, Held>();
   /** Addresses of which a leftover may be ours: wanted once, markers. */
@@ -122,6 +124,10 @@ export class LeaseDriver implements RouteDriver {
           name =>
             `interface ${name} has no carrier: FRR announces none of its addresses (\`ip link delete ${name}\`, and Chorus makes a new one)`,
         ),
+        ...this.#doubled.map(
+          address =>
+            `${address} is on ${loopback.name} too, and Chorus did not put it there: FRR announces no lease of it then (BIRD does). Take it away (\`ip address delete ${address}/${hostBits(address)} dev ${loopback.name}\`), or set \`permanent: lo\``,
+        ),
       ],
       routes: there.flatMap(({ lease, since }) =>
         lease.prefix === null ? [] : [{ prefix: lease.prefix, attributes: null, since }],
@@ -175,6 +181,7 @@ export class LeaseDriver implements RouteDriver {
   #arrange(kernel: AddressKernel, now: number): void {
     const links = this.#findLinks(kernel);
     const before = kernel.addresses();
+    this.#doubled = this.#findDoubled(before);
     const extra = this.#leftovers(before, links);
     const lost = [...this.#held.keys()].filter(key => {
       const held = this.#held.get(key)!;
@@ -204,6 +211,17 @@ export class LeaseDriver implements RouteDriver {
           address: key,
         },
       );
+  }
+
+  #findDoubled(found: readonly KernelAddress[]): string[] {
+    if (this.#options.permanent === 'lo') return [];
+    const wanted = [...this.#wanted.values()].filter(lease => lease.interface !== loopback.name);
+    const others = found.filter(
+      each => each.link === loopback.index && each.valid === forever && each.protocol !== ourProtocol,
+    );
+    return [...new Set(wanted.map(({ address }) => address))].filter(address =>
+      others.some(each => each.address === address),
+    );
   }
 
   /** Makes a lease where it is missing; gives whether anything was done. */
