@@ -317,11 +317,15 @@ describe('two fronts with IPv4 and IPv6 and a withdrawal budget', requires(...ne
 describe('what an operator can do wrong', requires(...needs), () => {
   let farm: FarmNet;
   let front: RoutedFront;
+  let node: Awaited<ReturnType<typeof startNode>>;
   before(async () => {
     farm = await FarmNet.make({ routers: ['bird'], fronts: 1, nodes: 1 });
-    await startNode(farm.nodes[0]!, [nodeAddress(1)]);
+    node = await startNode(farm.nodes[0]!, [nodeAddress(1)]);
   });
-  after(() => farm?.stop());
+  after(async () => {
+    await node?.stop();
+    await farm?.stop();
+  });
 
   const start = (drivers: FrontConfig, more: FrontConfig = {}) => ({
     ...basics([1]),
