@@ -1,5 +1,6 @@
 /** FRR for a test: zebra and bgpd with a socket folder of their own, in this test's network namespace. */
 import { chmodSync, chownSync, statSync, writeFileSync } from 'node:fs';
+import { connect } from 'node:net';
 import { join } from 'node:path';
 import { must, Program, run, temporaryFolder } from './process.ts';
 import { searchPath } from './requires.ts';
@@ -49,10 +50,10 @@ export class Frr {
   #zebra: Program;
   #bgpd: Program;
 
-  private constructor(folder: string) {
+  private constructor(folder: string, zebra: Program, bgpd: Program) {
     this.folder = folder;
-    this.#zebra = this.#launch('zebra');
-    this.#bgpd = this.#launch('bgpd');
+    this.#zebra = zebra;
+    this.#bgpd = bgpd;
   }
 
   static async start(configuration = frrConfiguration()): Promise<Frr> {
@@ -69,7 +70,10 @@ export class Frr {
       writeFileSync(join(folder, file), text);
       chownSync(join(folder, file), uid, gid);
     }
-    const frr = new Frr(folder);
+    const zebra = launch('zebra', folder);
+    // A bgpd that finds no zebra looks again after 10 s; meanwhile its sessions are up, and nothing is redistributed.
+    await zebra.until('its clients’ socket', () => listens(join(folder, 'zserv.api')));
+    const frr = new Frr(folder, zebra, launch('bgpd', folder));
     await frr.#answers();
     return frr;
   }
@@ -92,33 +96,41 @@ export class Frr {
     await this.#bgpd.kill();
   }
   async restart(): Promise<void> {
-    this.#bgpd = this.#launch('bgpd');
+    this.#bgpd = launch('bgpd', this.folder);
     await this.#answers();
   }
   async stop(): Promise<void> {
     await Promise.all([this.#bgpd.stop(), this.#zebra.stop()]);
   }
 
-  #launch(name: 'zebra' | 'bgpd'): Program {
-    const file = (ending: string) => join(this.folder, `${name}.${ending}`);
-    const program = [...searchPath, '/usr/lib/frr', '/usr/libexec/frr', '/usr/local/sbin']
-      .map(folder => join(folder, name))
-      .find(isFile);
-    return new Program(program ?? name, [
-      ...['-u', 'frr', '-g', 'frr', '--vty_socket', this.folder, '-z', join(this.folder, 'zserv.api')],
-      ...['-f', file('conf'), '-i', file('pid'), '-P', '0', '--log', 'stdout'],
-      ...(name === 'bgpd' ? ['-l', session.outer.ours, '-l', session.inner.ours] : []),
-    ]);
-  }
-
   async #answers(): Promise<void> {
-    await this.#zebra.until('its socket', () => isFile(join(this.folder, 'zebra.vty')));
     await this.#bgpd.until('an answer', async () => {
       const args = ['-d', 'bgpd', '--vty_socket', this.folder, '-c', 'show running-config'];
       const { code, stdout } = await run('vtysh', args, { env: homeless });
       return code === 0 && /^router bgp/m.test(stdout);
     });
   }
+}
+
+function launch(name: 'zebra' | 'bgpd', folder: string): Program {
+  const file = (ending: string) => join(folder, `${name}.${ending}`);
+  const program = [...searchPath, '/usr/lib/frr', '/usr/libexec/frr', '/usr/local/sbin']
+    .map(each => join(each, name))
+    .find(isFile);
+  return new Program(program ?? name, [
+    ...['-u', 'frr', '-g', 'frr', '--vty_socket', folder, '-z', join(folder, 'zserv.api')],
+    ...['-f', file('conf'), '-i', file('pid'), '-P', '0', '--log', 'stdout'],
+    ...(name === 'bgpd' ? ['-l', session.outer.ours, '-l', session.inner.ours] : []),
+  ]);
+}
+
+/** Whether a program takes connections at a socket of the file system. */
+async function listens(path: string): Promise<boolean> {
+  return await new Promise(resolve => {
+    const socket = connect(path);
+    socket.once('connect', () => resolve(true)).once('error', () => resolve(false));
+    socket.once('connect', () => socket.destroy());
+  });
 }
 
 function isFile(path: string): boolean {
