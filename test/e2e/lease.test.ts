@@ -134,17 +134,24 @@ for (const daemon of ['bird', 'frr'] as const) {
           clearInterval(beat);
           await driver.close(1000, '');
         });
-        const since = router.events.length;
         for (const grade of ['primary', 'backup', 'draining', 'degraded', 'primary'] as const) {
+          const since = router.events.length;
+          const began = performance.now();
           driver.want([graded(grade)]);
+          const took = performance.now() - began;
           await poll(`MED ${meds[grade]}`, async () => (await seen())?.med === meds[grade], {
             explain: () => JSON.stringify(driver.report()),
           });
           const communities = grade === 'draining' ? ['65535:0'] : [];
           assert.deepEqual((await seen())?.communities, communities);
+          // With FRR the address is away for a part of that, which bgpd overlooks for 50 ms at most: a machine that is too
+          // busy to go on within 20 ms may show it.
+          if (daemon === 'frr' && took > 20) t.diagnostic(`the move to ${grade} was held up: ${took} ms`);
+          else {
+            const removed = router.events.slice(since).filter(event => event.kind === 'removed');
+            assert.deepEqual(removed, []);
+          }
         }
-        const removed = router.events.slice(since).filter(event => event.kind === 'removed');
-        assert.deepEqual(removed, []);
         const at = Date.now();
         driver.want([]);
         await poll('the route to go', async () => (await seen()) === undefined, { every: 5 });
