@@ -68,12 +68,15 @@ function frr(plan: NodePlan, protocol: Protocol): string {
   return `${lines.join('\n')}\n`;
 }
 
-/** What /etc/frr/daemons must start. */
+/** Without zebra the others hear of no address that goes: its end is noticed soon, and all are started again. */
+const watched = 'watchfrr_options="--interval 1 --timeout 5"';
+
+/** What /etc/frr/daemons must say. */
 export function daemonsOf({ services }: NodePlan, protocol: Protocol): string[] {
-  if (protocol.kind === 'bgp') return ['bgpd=yes'];
+  if (protocol.kind === 'bgp') return ['bgpd=yes', watched];
   const v6 = services.some(isIpv6);
   const v4 = services.some(address => !isIpv6(address));
-  return [...(v4 ? ['ospfd=yes'] : []), ...(v6 ? ['ospf6d=yes'] : [])];
+  return [...(v4 ? ['ospfd=yes'] : []), ...(v6 ? ['ospf6d=yes'] : []), watched];
 }
 
 function frrOspf(
