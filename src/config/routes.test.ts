@@ -15,7 +15,7 @@ const machine = { cores: 2, hostname: 'front-1' };
 const load = (text: string) => loadConfig(text, 'f.yaml', machine);
 const base = `listen: ["192.0.2.53", "[2001:db8::53]:53"]
 pools: { default: { backends: [{ name: kai, address: 10.0.0.1 }, { name: nika, address: 10.0.0.2 }, { name: rin, address: "2001:db8::9" }] } }
-route-drivers: { core1: { frr: { as: 65001 } } }
+route-drivers: { core1: { frr: { local-as: 65001 } } }
 withdrawal-budget: {}
 `;
 /** One service address with these options. */
@@ -290,7 +290,7 @@ describe('problems of route drivers', () => {
       `${base.replace(/route-drivers.*/, `route-drivers: ${text}`)}service-addresses: { address: 192.0.2.53 }`,
     );
   test('two kinds under a name', () => {
-    assert.deepEqual(drivers('{ core1: { frr: { as: 1 }, bird: {} } }'), [
+    assert.deepEqual(drivers('{ core1: { frr: { local-as: 1 }, bird: {} } }'), [
       'f.yaml:3:32: route-drivers.core1.frr: a mapping is not right; expected one kind of driver under each name, and there is bird already',
     ]);
   });
@@ -302,14 +302,14 @@ describe('problems of route drivers', () => {
   });
   test('a kind that there is not', () => {
     assert.ok(
-      drivers('{ core1: { fr: { as: 1 } } }').includes(
+      drivers('{ core1: { fr: { local-as: 1 } } }').includes(
         'f.yaml:3:27: route-drivers.core1: there is no option "fr"; did you mean "frr"?',
       ),
     );
   });
   test('a name that none may have', () => {
     assert.match(
-      drivers('{ "a b": { frr: { as: 1 } } }')[0] ?? '',
+      drivers('{ "a b": { frr: { local-as: 1 } } }')[0] ?? '',
       /"a b" cannot be a name here; expected the name of a route driver/,
     );
   });
@@ -332,7 +332,7 @@ describe('what is doubtful', () => {
       'service-addresses: there are no route-drivers, so no router is told of them',
     ],
     'a driver for nothing': [
-      `${base.replace('core1:', 'core2: { frr: { as: 1 } }, core1:')}service-addresses: { address: 192.0.2.53, via: core1 }`,
+      `${base.replace('core1:', 'core2: { frr: { local-as: 1 } }, core1:')}service-addresses: { address: 192.0.2.53, via: core1 }`,
       'route-drivers.core2: no service address goes via this driver',
     ],
     'a loopback address': [
@@ -376,7 +376,7 @@ describe('what is doubtful', () => {
 });
 
 test('any value anywhere gives a snapshot that shows as itself, or a ChorusError', () => {
-  const drivers = `core1: { bgp: { peer: 10.0.0.9, peer-as: 1, local-as: 2, router-id: 10.0.0.3 } }, lo: { lease: {} }, frr1: { frr: { as: 1 } }`;
+  const drivers = `core1: { bgp: { peer: 10.0.0.9, peer-as: 1, local-as: 2, router-id: 10.0.0.3 } }, lo: { lease: {} }, frr1: { frr: { local-as: 1 } }`;
   const right = plainOf(
     load(
       `${base.replace(/route-drivers.*/, `route-drivers: { ${drivers} }`)}service-addresses: [{ address: 192.0.2.53 }, { address: "2001:db8::53", via: core1, prefix: "2001:db8::/48" }]`,
@@ -450,7 +450,7 @@ test('a reload names what changes, and only the state folder needs a restart', (
     `${one('least: 2, up: { med: 5 }').replace('as: 65001', 'as: 65002').replace('withdrawal-budget: {}', 'withdrawal-budget: off')}drain: { wait: 10s }\nstate: /srv/x\n`,
   );
   assert.deepEqual(diffSnapshots(before, after), [
-    'route-drivers.core1.frr.as: 65001 → 65002',
+    'route-drivers.core1.frr.local-as: 65001 → 65002',
     'service-addresses.192.0.2.53.least: 1 → 2',
     'service-addresses.192.0.2.53.up.med: 0 → 5',
     'service-addresses.192.0.2.53.degraded.med: 1000 → 1005',

@@ -235,7 +235,7 @@ export const errorTable = {
   },
   ROUTE_AS: {
     message: '{daemon} has no `router bgp {as}`: {found}',
-    remedy: 'Set `as` (and `vrf`) of the driver to those of the BGP instance in `show running-config`.',
+    remedy: 'Set `local-as` (and `vrf`) of the driver to those of the BGP instance in `show running-config`.',
     exit: exitCodes.config,
   },
   ROUTE_FOREIGN: {

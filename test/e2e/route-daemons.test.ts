@@ -106,7 +106,7 @@ function leased(
 describe('FRR', requires('vtysh', 'bird', 'ip', 'root'), () => {
   let router: Router;
   let frr: Frr;
-  const options = () => ({ as: session.ourAs, 'socket-dir': frr.folder });
+  const options = () => ({ 'local-as': session.ourAs, 'socket-dir': frr.folder });
   const bgp = ['configure terminal', `router bgp ${session.ourAs}`];
   const importCheck = async (on: boolean) => {
     await frr.vtysh(...bgp, `${on ? '' : 'no '}bgp network import-check`);
@@ -158,7 +158,7 @@ describe('FRR', requires('vtysh', 'bird', 'ip', 'root'), () => {
   });
 
   test('another AS is a problem that names what there is', async t => {
-    const { driver, told } = await drive(t, 'frr', { ...options(), as: 65_009 }, [announcement(v4)]);
+    const { driver, told } = await drive(t, 'frr', { ...options(), 'local-as': 65_009 }, [announcement(v4)]);
     await problem(driver, 'ROUTE_AS', told);
     assert.match(told(), /65009.*it has 65001/s);
   });
@@ -275,7 +275,7 @@ describe('ExaBGP', requires('exabgp', 'bird', 'ip', 'root'), () => {
   let router: Router;
   const { router: address, ours: local, routerAs } = session.outer;
   const options = {
-    neighbors: { address, as: routerAs, 'local-address': local },
+    neighbors: { address, 'peer-as': routerAs, 'local-address': local },
     'local-as': session.ourAs,
     'router-id': local,
   };
@@ -312,7 +312,10 @@ describe('ExaBGP', requires('exabgp', 'bird', 'ip', 'root'), () => {
   });
 
   test('without a session, and with a program that is no ExaBGP, there is a problem', async t => {
-    const away = { ...options, neighbors: { address: '10.99.0.77', as: routerAs, 'local-address': local } };
+    const away = {
+      ...options,
+      neighbors: { address: '10.99.0.77', 'peer-as': routerAs, 'local-address': local },
+    };
     const first = await drive(t, 'exabgp', away, [announcement(v4)]);
     await problem(first.driver, 'ROUTE_SESSION', first.told);
     assert.deepEqual(first.driver.report().routes, []);

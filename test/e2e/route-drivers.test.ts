@@ -65,7 +65,7 @@ const subjects: readonly RouteDriverUnderTest[] = [
       const software = await Frr.start();
       return {
         options: (unreachable = false) => ({
-          as: session.ourAs,
+          'local-as': session.ourAs,
           'socket-dir': unreachable ? '/nonexistent' : software.folder,
         }),
         kill: () => software.kill(),
@@ -113,7 +113,7 @@ const subjects: readonly RouteDriverUnderTest[] = [
           ...(unreachable && { program: '/nonexistent/exabgp' }),
           neighbors: [session.outer, session.inner].map(({ router, ours, routerAs }) => ({
             address: router,
-            as: routerAs,
+            'peer-as': routerAs,
             'local-address': ours,
           })),
           'local-as': session.ourAs,

@@ -361,7 +361,7 @@ describe('what an operator can do wrong', requires(...needs), () => {
     front = await RoutedFront.launch(
       host!,
       start({
-        frr: { frr: { as: frontAs } },
+        frr: { frr: { 'local-as': frontAs } },
         router: { bgp: { ...peer, 'peer-as': 64_999 } },
         kernel: { lease: {} },
       }),

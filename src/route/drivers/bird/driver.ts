@@ -105,7 +105,7 @@ class BirdDriver implements RouteDriver {
   }
 
   #fileOptions(sessions: readonly BirdSession[]): FileOptions {
-    const { name, table, lease, as } = this.#options;
+    const { name, table, lease, 'local-as': as } = this.#options;
     const known = new Set(sessions.map(({ localAs }) => localAs));
     const [only = null] = known.size === 1 ? known : [];
     return { name, table, lease: lease ?? null, as: as ?? only };
@@ -244,7 +244,7 @@ class BirdDriver implements RouteDriver {
         'BIRD goes on announcing when Chorus dies (kill -9) or hangs: set `lease`, or use a `lease` or `bgp` driver',
       );
     if (as === null && wanted.some(({ attributes }) => attributes.prepend > 0))
-      warnings.push('nothing is put before the path: set `as` of the driver');
+      warnings.push('nothing is put before the path: set `local-as` of the driver');
     return warnings;
   }
 

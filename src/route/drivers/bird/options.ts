@@ -23,7 +23,7 @@ export const birdOptions = required(
       docs: 'BIRD’s tables that our routes come to: with `master`, its own default, `master4` and `master6`.',
       default: 'master',
     }),
-    as: optional(whole(1, 4_294_967_295), {
+    'local-as': optional(whole(1, 4_294_967_295), {
       docs: 'Our AS, for `prepend`.',
       optional: 'the local AS of BIRD’s BGP sessions, where all have the same',
       example: 65_001,

@@ -102,7 +102,11 @@ class ExabgpDriver implements RouteDriver {
           as: this.#options['local-as'],
           routerId: this.#options['router-id'],
           holdTime: this.#options['hold-time'],
-          neighbors: neighbors.map(({ address, as, 'local-address': local }) => ({ address, as, local })),
+          neighbors: neighbors.map(({ address, 'peer-as': as, 'local-address': local }) => ({
+            address,
+            as,
+            local,
+          })),
         },
       },
       this.#world,
@@ -144,7 +148,7 @@ class ExabgpDriver implements RouteDriver {
       for (const { prefix, attributes } of wanted) {
         const nextHop = this.#nextHop(neighbor, prefix.address);
         if (nextHop === undefined) continue;
-        const external = neighbor.as !== this.#options['local-as'];
+        const external = neighbor['peer-as'] !== this.#options['local-as'];
         const route: NeighborRoute = {
           neighbor: neighbor.address,
           prefix,
@@ -168,7 +172,7 @@ class ExabgpDriver implements RouteDriver {
     const up = neighbors.filter(({ address }) => child.up.has(address));
     const away = neighbors.find(({ address }) => !child.up.has(address));
     const external = new Set(
-      neighbors.filter(({ as }) => as !== this.#options['local-as']).map(({ address }) => address),
+      neighbors.filter(({ 'peer-as': as }) => as !== this.#options['local-as']).map(({ address }) => address),
     );
     const routes = wanted.flatMap(({ prefix, attributes }) => {
       const standing = there.filter(

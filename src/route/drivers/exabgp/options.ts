@@ -4,9 +4,9 @@ import { address } from '#net/schema.ts';
 
 const as = () => whole(1, 4_294_967_295);
 
-const neighbor = section('a mapping of a neighbour: { address: …, as: …, local-address: … }', {
+const neighbor = section('a mapping of a neighbour: { address: …, peer-as: …, local-address: … }', {
   address: required(address(), { docs: 'The neighbour’s address.', example: '10.0.0.1' }),
-  as: required(as(), { docs: 'Its AS; our own for an internal session.', example: 65_000 }),
+  'peer-as': required(as(), { docs: 'Its AS; our own for an internal session.', example: 65_000 }),
   'local-address': required(address(), {
     docs: 'Our end of the session, of the same family; the next hop of what is announced in that family.',
     example: '10.0.0.2',
@@ -21,7 +21,7 @@ export const exabgpOptions = required(
     }),
     neighbors: required(list('a list of neighbours', neighbor), {
       docs: 'Whom to speak to.',
-      example: [{ address: '10.0.0.1', as: 65_000, 'local-address': '10.0.0.2' }],
+      example: [{ address: '10.0.0.1', 'peer-as': 65_000, 'local-address': '10.0.0.2' }],
     }),
     'local-as': required(as(), { docs: 'Our AS.', example: 65_001 }),
     'router-id': required(text('an IPv4 address', /^(\d{1,3}\.){3}\d{1,3}$/), {
@@ -50,7 +50,7 @@ export const exabgpOptions = required(
   {
     docs: 'ExaBGP as a child of Chorus, which ends with it. See [route-drivers.md](../route-drivers.md).',
     example: {
-      neighbors: [{ address: '10.0.0.1', as: 65_000, 'local-address': '10.0.0.2' }],
+      neighbors: [{ address: '10.0.0.1', 'peer-as': 65_000, 'local-address': '10.0.0.2' }],
       'local-as': 65_001,
       'router-id': '10.0.0.2',
     },

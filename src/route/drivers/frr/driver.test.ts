@@ -23,7 +23,7 @@ async function drive(t: TestContext, script: string, options: Record<string, unk
   const world = new TestWorld();
   const driver = await driverFrom(
     'frr',
-    { as: 65_001, 'socket-dir': folder, vtysh: join(folder, 'vtysh'), ...options },
+    { 'local-as': 65_001, 'socket-dir': folder, vtysh: join(folder, 'vtysh'), ...options },
     world,
   );
   t.after(async () => {
@@ -115,7 +115,7 @@ describe('the driver for FRR', () => {
   });
 
   test('another instance of BGP is left alone', async t => {
-    const { problem, folder } = await drive(t, obedient(0), { as: 65_002 });
+    const { problem, folder } = await drive(t, obedient(0), { 'local-as': 65_002 });
     await problem('ROUTE_AS');
     assert.ok(!existsSync(join(folder, 'told')));
   });

@@ -62,7 +62,7 @@ class FrrDriver implements RouteDriver {
   constructor(options: Options, world: DriverWorld) {
     this.#options = options;
     this.#world = world;
-    this.#instance = { as: options.as, vrf: options.vrf ?? null };
+    this.#instance = { as: options['local-as'], vrf: options.vrf ?? null };
     this.#owner = `CHORUS-${world.name}-`;
     this.#socketPath = join(options['socket-dir'], 'bgpd.vty');
     this.#reconciler = new Reconciler(world, (wanted, signal) => this.#attempt(wanted, signal));

@@ -4,7 +4,7 @@ import { daemonOptions, path } from '../daemon-options.ts';
 
 export const frrOptions = required(
   section('a mapping of options for FRR', {
-    as: required(whole(1, 4_294_967_295), {
+    'local-as': required(whole(1, 4_294_967_295), {
       docs: 'Our AS: that of `router bgp` in FRR’s configuration.',
       example: 65_001,
     }),
@@ -25,6 +25,6 @@ export const frrOptions = required(
   }),
   {
     docs: 'FRR, through vtysh: `network` statements with route maps of our own under `router bgp`, in the running configuration alone. See [route-drivers.md](../route-drivers.md).',
-    example: { as: 65_001, lease: 'chorus0' },
+    example: { 'local-as': 65_001, lease: 'chorus0' },
   },
 );
