@@ -28,6 +28,8 @@ class FakeNft {
   rules = '';
   calls: string[] = [];
   refuse: Outcome | null = null;
+  /** Stands before `run`. */
+  spoil: FakeNft['run'] | null = null;
 
   readonly run = async (program: string, args: readonly string[], input: string): Promise<Outcome> => {
     assert.equal(program, 'nft');
@@ -48,7 +50,9 @@ class FakeNft {
             elem: elements.map(text => (kind === 'map' ? text.split(' : ').map(value) : value(text))),
           },
         })),
-        { rule: { handle: this.calls.length, expr: this.rules } },
+        ...[...this.rules.matchAll(/^ {4}(?!type )(.*)$/gm)].map(([, expr], at) => ({
+          rule: { handle: this.calls.length * 100 + at, expr },
+        })),
       ];
       return { code: 0, stdout: JSON.stringify({ nftables }), stderr: '' };
     }
@@ -88,7 +92,7 @@ function start(raw: Record<string, unknown> = {}, wall = () => 0) {
   const balancer = new KernelBalancer(
     layer4Section.parse({ services: [{ address: '192.0.2.53' }], ...raw }),
     {
-      run: nft.run,
+      run: (...call) => (nft.spoil ?? nft.run)(...call),
       wall,
       wait: (ms, then) => {
         const timer = { ms, then };
@@ -267,3 +271,27 @@ test('the same services give the same text; only our table is named', () => {
   for (const line of text.split('\n').filter(line => line.startsWith('table') || line.startsWith('delete')))
     assert.match(line, /inet chorus_dns/);
 });
+
+for (const first of [true, false])
+  test(`rules that somebody flushes between our ${first ? 'first write' : 'change'} and the look at it are not taken for ours`, async () => {
+    const { balancer, nft, settled } = start();
+    if (!first) {
+      balancer.want(services('serves', 'serves'));
+      await settled();
+    }
+    const { run } = nft;
+    let spoilt = false;
+    const spoiling: typeof run = async (...call) => {
+      if (call[1][0] === '-j' && !spoilt) {
+        spoilt = true;
+        nft.rules = '';
+      }
+      return await run(...call);
+    };
+    nft.spoil = spoiling;
+    balancer.want(services('serves', 'drains'));
+    await settled();
+    assert.ok(spoilt);
+    assert.equal(balancer.report().state, 'agrees');
+    assert.match(nft.rules, /daddr 192\.0\.2\.53 udp dport 53 notrack/);
+  });

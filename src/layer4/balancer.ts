@@ -266,7 +266,15 @@ class Nftables implements DataPlane {
       // A change may meet a table that somebody has just taken away: the whole of it does not.
       if (code !== 0 && framed) await this.#command(wanted.text);
       else if (code !== 0) throw failure('nft', code, stderr);
-      await this.#verify(wanted);
+      // Somebody may change a rule between our change and the look at it: that is never taken for ours.
+      if (!(await this.#verify(wanted, framed ? before.frame : null))) {
+        await this.#command(wanted.text);
+        if (!(await this.#verify(wanted, null)))
+          throw new ChorusError('LAYER4_REFUSED', {
+            what: this.table,
+            reason: 'what was read back is not what was written',
+          });
+      }
     } else this.#actual = actual;
     return foreign;
   }
@@ -285,15 +293,14 @@ class Nftables implements DataPlane {
     return list.length === 0 ? 0 : list.filter(element => element.endsWith(ending)).length / list.length;
   }
 
-  async #verify(wanted: NftWanted): Promise<void> {
+  /** Reads back; gives whether that is what was written. `frame` is the frame that must stand still, where it is known. */
+  async #verify(wanted: NftWanted, frame: string | null): Promise<boolean> {
     const actual = await this.#list();
-    if (actual === null || !nftAgrees(wanted, actual.elements))
-      throw new ChorusError('LAYER4_REFUSED', {
-        what: this.table,
-        reason: 'what was read back is not what was written',
-      });
+    if (actual === null || !nftAgrees(wanted, actual)) return false;
+    if (frame !== null && actual.frame !== frame) return false;
     this.#actual = actual;
     this.#frame = wanted.frame;
+    return true;
   }
 
   async #list(): Promise<NftActual | null> {

@@ -27,6 +27,8 @@ export type NftWanted = {
   readonly frame: string;
   readonly elements: Elements;
   readonly kinds: Kinds;
+  /** How many rules there are in all chains. */
+  readonly rules: number;
 };
 
 /** The table's name, from that of the configuration. */
@@ -76,7 +78,12 @@ export function nftWanted(name: string, services: readonly Layer4Service[]): Nft
   const text = (filled: boolean) =>
     // The first line makes the table, so that the second cannot fail.
     `table inet ${table}\ndelete table inet ${table}\ntable inet ${table} {\n${body(filled)}}\n`;
-  return { table, text: text(true), frame: text(false), elements, kinds };
+  const rules = parts.reduce(
+    (sum, { queries, answers, connections, ends }) =>
+      sum + queries.length + answers.length + connections.length + ends.length,
+    0,
+  );
+  return { table, text: text(true), frame: text(false), elements, kinds, rules };
 }
 
 /** The text that takes our table away; does nothing where there is none. */
@@ -97,9 +104,11 @@ export function nftChange({ table, elements, kinds }: NftWanted, actual: Element
 }
 
 /** Whether what was read back is what is wanted. */
-export function nftAgrees({ elements }: NftWanted, actual: Elements): boolean {
+export function nftAgrees({ elements, rules }: NftWanted, actual: NftActual): boolean {
   return (
-    elements.size === actual.size && [...elements].every(([name, list]) => same(list, actual.get(name) ?? []))
+    rules === actual.rules &&
+    elements.size === actual.elements.size &&
+    [...elements].every(([name, list]) => same(list, actual.elements.get(name) ?? []))
   );
 }
 
@@ -188,6 +197,8 @@ export type NftActual = {
   readonly elements: Elements;
   /** All but the elements, without handles: changes when anybody changes a rule. */
   readonly frame: string;
+  /** How many rules there are in all chains. */
+  readonly rules: number;
 };
 
 /** Takes the answer of `nft -j list table inet …` apart; null when it is none. */
@@ -202,9 +213,11 @@ export function nftActual(text: string): NftActual | null {
   if (!list.success) return null;
   const elements = new Map<string, readonly string[]>();
   const frame: unknown[] = [];
+  let rules = 0;
   for (const entry of list.data.nftables) {
     const [kind = ''] = Object.keys(entry);
     if (kind === 'metainfo') continue;
+    if (kind === 'rule') rules++;
     const body = entry[kind];
     if (kind === 'map' || kind === 'set') {
       const found = holder.safeParse(body);
@@ -213,7 +226,7 @@ export function nftActual(text: string): NftActual | null {
     }
     frame.push([kind, stripped(body)]);
   }
-  return { elements, frame: JSON.stringify(frame) };
+  return { elements, frame: JSON.stringify(frame), rules };
 }
 
 /** An element as it stands in our text. */

@@ -256,6 +256,7 @@ describe('nftables', requires('root', 'ip', 'nft', 'named', 'nsenter', 'unshare'
       await must('nft', spoil, on);
       await poll('an answer', async () => who(await askUdp(service4, question(7), 300)), {
         deadline: 20_000,
+        explain: () => `${spoil.join(' ')}\n${chorus.program.log}`,
       });
     }
     assert.match(await listing(), /table inet foreign/);
