@@ -190,15 +190,31 @@ describe('packets under way', requires('ip', 'root'), () => {
         driver.want([announcement(address)]);
         // IPv6 binds only to an address that an interface has.
         const server = createSocket(family, (message, from) => server.send(message, from.port, from.address));
-        await new Promise<void>(resolve => server.bind(5300, address, resolve));
+        await new Promise<void>((resolve, reject) => {
+          server.once('error', reject);
+          server.bind(5300, address, resolve);
+        });
         t.after(() => server.close());
         const client = createSocket(family);
         t.after(() => client.close());
         const ask = async () => {
-          const answer = new Promise(resolve => client.once('message', (_, from) => resolve(from.address)));
+          const answer = new Promise<string>((resolve, reject) => {
+            const late = () => reject(new Error(`no answer in 3 s: ${JSON.stringify(driver.report())}`));
+            const timer = setTimeout(late, 3000);
+            client.once('message', (_, from) => {
+              clearTimeout(timer);
+              resolve(from.address);
+            });
+          });
           client.send('?', 5300, address);
           return await answer;
         };
+        // The kernel makes the local route of an IPv6 address a moment after the address: until then it sends a packet out.
+        const ip = ['-6', 'route', 'show', 'table', 'local', 'dev', permanent === 'lo' ? 'lo' : 'chorus0'];
+        if (family === 'udp6')
+          await poll('the local route', async () => (await must('ip', ip)).includes(address), {
+            explain: () => JSON.stringify(driver.report()),
+          });
         assert.equal(await ask(), address);
         driver.want([]);
         assert.equal(await ask(), address);
