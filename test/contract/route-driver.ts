@@ -157,7 +157,13 @@ export function routeDriverContract(subject: RouteDriverUnderTest): void {
     });
 
     const explain = () => `${software?.log ?? ''}\n${router.program.log}`;
-    const work = (t: TestContext) => Working.make(t, subject.kind, software.options());
+    /** A driver that finds nothing at the router of what the test before took back: that may be under way. */
+    const work = async (t: TestContext) => {
+      await poll('what the last test took back to be gone', async () => (await there()).length === 0, {
+        explain,
+      });
+      return await Working.make(t, subject.kind, software.options());
+    };
     /** Prefixes that the router has, those of the software itself left out. */
     const there = async (name = first) =>
       (await router.routes(name))
@@ -423,7 +429,7 @@ export function routeDriverContract(subject: RouteDriverUnderTest): void {
           });
         }
         await other.kill();
-        const next = await work(t);
+        const next = await Working.make(t, subject.kind, software.options());
         next.want(announcement(v6));
         await has(next, [`${v6}/128`]);
         if (after === null)
