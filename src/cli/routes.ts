@@ -2,7 +2,7 @@
 import type { Command } from 'commander';
 import { ChorusError, exitCodes, reasonOf } from '#kit/errors.ts';
 import type { RoutesStatus } from '#route/report.ts';
-import { apiOptions, define, jsonOption, paint, print, printJson } from './command.ts';
+import { apiOptions, define, jsonOption, print, printJson } from './command.ts';
 
 type Options = {
   api?: string;
@@ -12,9 +12,6 @@ type Options = {
   events?: boolean;
   replay?: string;
 };
-
-/** Time between two pictures with --watch, in ms. */
-const watchEvery = 1000;
 
 export function register(program: Command): void {
   const command = define(program, 'routes', {
@@ -58,18 +55,7 @@ export function register(program: Command): void {
         process.exitCode = status.routes.every(({ agrees }) => agrees) ? exitCodes.ok : exitCodes.failed;
       };
       await show('');
-      if (!options.watch) return;
-      const clear = process.stdout.isTTY ? '\u001b[H\u001b[J' : '\n';
-      for (;;) {
-        await new Promise(resolve => setTimeout(resolve, watchEvery));
-        const before = options.json ? '' : clear;
-        await show(before).catch((error: unknown) => {
-          // It may be started again while somebody watches.
-          if (!(error instanceof ChorusError && error.code === 'API_UNREACHABLE')) throw error;
-          if (options.json) process.stderr.write(`${error.message}\n`);
-          else print(before + paint('red', error.message));
-        });
-      }
+      if (options.watch) await (await import('./watch.ts')).watch(show, options.json);
     });
 }
 
