@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
 import { ChorusError } from '#kit/errors.ts';
+import { pathsOf, replaced } from '#test/support/any-value.ts';
 import { configText } from './commands.ts';
 import { decodeConfig, loadConfig, loadConfigFile } from './load.ts';
 import { plainOf } from './plain.ts';
@@ -480,22 +481,3 @@ describe('any text gives a snapshot or a ChorusError', () => {
     );
   });
 });
-
-/** Paths of every value within a value. */
-function pathsOf(value: unknown): string[][] {
-  if (typeof value !== 'object' || value === null) return [[]];
-  return [[], ...Object.entries(value).flatMap(([key, inner]) => pathsOf(inner).map(path => [key, ...path]))];
-}
-
-/** A copy of a value with another value at a path. */
-function replaced(value: unknown, [key, ...rest]: readonly string[], put: unknown): unknown {
-  if (key === undefined) return put;
-  if (Array.isArray(value))
-    return value.map((item, i) => (i === Number(key) ? replaced(item, rest, put) : item));
-  if (typeof value !== 'object' || value === null) return value;
-  const entries = Object.entries(value).map(([name, item]) => [
-    name,
-    name === key ? replaced(item, rest, put) : item,
-  ]);
-  return Object.fromEntries(entries);
-}

@@ -3,6 +3,7 @@ import { describe, test } from 'node:test';
 import fc from 'fast-check';
 import { ChorusError } from '#kit/errors.ts';
 import { gracefulShutdown } from '#route/announcement.ts';
+import { pathsOf, replaced } from '#test/support/any-value.ts';
 import { configText } from './commands.ts';
 import { diffSnapshots, restartOnly } from './diff.ts';
 import { loadConfig } from './load.ts';
@@ -424,25 +425,6 @@ test('any value anywhere gives a snapshot that shows as itself, or a ChorusError
     { numRuns: 600 },
   );
 });
-
-/** Paths of every value within a value. */
-function pathsOf(value: unknown): string[][] {
-  if (typeof value !== 'object' || value === null) return [[]];
-  return [[], ...Object.entries(value).flatMap(([key, inner]) => pathsOf(inner).map(path => [key, ...path]))];
-}
-
-/** A copy of a value with another value at a path. */
-function replaced(value: unknown, [key, ...rest]: readonly string[], put: unknown): unknown {
-  if (key === undefined) return put;
-  if (Array.isArray(value))
-    return value.map((item, i) => (i === Number(key) ? replaced(item, rest, put) : item));
-  if (typeof value !== 'object' || value === null) return value;
-  const entries = Object.entries(value).map(([name, item]) => [
-    name,
-    name === key ? replaced(item, rest, put) : item,
-  ]);
-  return Object.fromEntries(entries);
-}
 
 test('a reload names what changes, and only the state folder needs a restart', () => {
   const before = load(one('least: 1'));
