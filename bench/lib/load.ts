@@ -91,6 +91,8 @@ export type Pace = {
   max: number;
   late99: number;
   late999: number;
+  /** From when a query was sent, however late, to its answer, µs. */
+  service999: number;
 };
 
 export type PaceOptions = {

@@ -13,7 +13,8 @@
  *
  * Open loop: query i is due at start + i/RATE whatever happened to the ones before it, and its latency counts from
  * when it was due to when the kernel took in the answer. A server that stalls therefore cannot stop the clock, and
- * what this client itself is late by is part of the figure, and reported as "late" beside it.
+ * what this client itself is late by is part of the figure, and reported as "late" beside it; "service" counts from when a
+ * query was sent, and so leaves that out.
  */
 #include "query.h"
 
@@ -22,8 +23,9 @@ enum { most_sockets = 64, ids = 65536, fine = 200000, coarse = 20000 };
 static int fds[most_sockets];
 static struct pollfd polls[most_sockets];
 static int64_t *due;            /* by socket * ids + id: when the query was due, 0: nobody waits */
+static int64_t *left;           /* by the same: when it was sent */
 static uint32_t *asked;         /* by the same: the number of the name */
-static uint32_t latency[fine + coarse + 1], lateness[fine + coarse + 1];
+static uint32_t latency[fine + coarse + 1], lateness[fine + coarse + 1], service[fine + coarse + 1];
 static uint64_t sent, received, failed, wrong, unexpected, slow, codes[16];
 static int sockets = 8, names, window = 200, scrambled, fresh_every;
 static uint32_t first, fresh_from;
@@ -83,13 +85,14 @@ static void receive(void) {
       for (int i = 0; i < got; i++) {
         if (messages[i].msg_len < 12) continue;
         int place = s * ids + (packets[i][0] << 8 | packets[i][1]);
-        int64_t *when = &due[place], took = arrival(&messages[i].msg_hdr) - *when;
+        int64_t *when = &due[place], arrived = arrival(&messages[i].msg_hdr), took = arrived - *when;
         if (!*when || !(packets[i][2] & 0x80)) {
           unexpected++;
           continue;
         }
         if (patience && took > patience) continue;
         count(latency, took);
+        count(service, arrived - left[place]);
         slow += took > 1000000000;
         *when = 0;
         received++;
@@ -117,6 +120,7 @@ static void send_some(int number, int64_t when, int64_t gap, int64_t now) {
     int64_t *mine = &due[s * ids + id];
     if (*mine && in_flight) in_flight--;
     *mine = when + i * gap;
+    left[s * ids + id] = now;
     count(lateness, now - *mine);
     write_query(packets[i], id, asked[s * ids + id] = name_of(query));
     vectors[i] = (struct iovec){packets[i], query_bytes};
@@ -155,6 +159,7 @@ int main(int argc, char **argv) {
   if (!port || strlen(zone) != zone_letters || sockets < 1 || sockets > most_sockets) return 64;
   prctl(PR_SET_TIMERSLACK, 1);
   due = calloc((size_t)sockets * ids, sizeof *due);
+  left = calloc((size_t)sockets * ids, sizeof *left);
   asked = calloc((size_t)sockets * ids, sizeof *asked);
   for (int s = 0; s < sockets; s++) {
     int on = 1;
@@ -204,11 +209,11 @@ int main(int argc, char **argv) {
   if (patience)
     for (uint64_t lost = received; lost < sent; lost++) count(latency, patience);
   printf("{\"start\":%lld,\"sent\":%llu,\"received\":%llu,\"failed\":%llu,\"wrong\":%llu,\"unexpected\":%llu,\"slow\":%llu,"
-         "\"p50\":%.0f,\"p99\":%.0f,\"p999\":%.0f,\"max\":%.0f,\"late99\":%.0f,\"late999\":%.0f,\"codes\":[",
+         "\"p50\":%.0f,\"p99\":%.0f,\"p999\":%.0f,\"max\":%.0f,\"late99\":%.0f,\"late999\":%.0f,\"service999\":%.0f,\"codes\":[",
          (long long)start, (unsigned long long)sent, (unsigned long long)received, (unsigned long long)failed,
          (unsigned long long)wrong, (unsigned long long)unexpected, (unsigned long long)slow, percentile(latency, 0.5),
          percentile(latency, 0.99), percentile(latency, 0.999), percentile(latency, 1), percentile(lateness, 0.99),
-         percentile(lateness, 0.999));
+         percentile(lateness, 0.999), percentile(service, 0.999));
   for (int i = 0; i < 16; i++) printf("%s%llu", i ? "," : "", (unsigned long long)codes[i]);
   printf("]}\n");
   return 0;
