@@ -1,7 +1,7 @@
 import { dnsperf, nameFile, type Pace, pace } from '../lib/load.ts';
 import { type Entry, inTurn, ratioGoal } from '../lib/rounds.ts';
 import type { Server } from '../lib/stage.ts';
-import { chorus } from '../subjects/chorus.ts';
+import { chorus, chorusRealtime } from '../subjects/chorus.ts';
 import { dnsdist, dnsdistVector } from '../subjects/dnsdist.ts';
 import { echo } from '../subjects/echo.ts';
 import { recursor } from '../subjects/recursor.ts';
@@ -39,7 +39,7 @@ function openLoop(name: string, title: string, subjects: readonly Subject[], use
     about:
       `Queries leave on a schedule of ${rate.toLocaleString('en')} a second, whatever comes back, and each latency counts from when its query was ` +
       'due. "Client late" is how late the client itself sent: that much of a latency is not the server\'s. "From sent" leaves it ' +
-      'out, and so tells the server\'s own tail from the client\'s, at the price of seeing less of a stall that holds up both.',
+      "out, and so tells the server's own tail from the client's, at the price of seeing less of a stall that holds up both.",
     async run(stage, { rounds, seconds }, say) {
       const entries = subjects.map(
         (subject): Entry => ({
@@ -77,12 +77,12 @@ function openLoop(name: string, title: string, subjects: readonly Subject[], use
 export const openLoopCached = openLoop(
   'open-loop-cached',
   'Latency at 20,000 queries/s, cached',
-  [echo, dnsdist, dnsdistVector, unbound, recursor, chorus],
+  [echo, dnsdist, dnsdistVector, unbound, recursor, chorus, chorusRealtime],
   true,
 );
 export const openLoopForwarded = openLoop(
   'open-loop-forwarded',
   'Latency at 20,000 queries/s, forwarded',
-  [dnsdist, dnsdistVector, unbound, recursor, chorus],
+  [dnsdist, dnsdistVector, unbound, recursor, chorus, chorusRealtime],
   false,
 );

@@ -8,6 +8,8 @@ import type { Case, Row } from './case.ts';
 const backends = 1000;
 /** Seconds until the threads are started, all backends have been probed and the code has been compiled for good. */
 const settling = 15;
+/** Seconds until what the metrics of a thousand backends left behind has been collected. */
+const collecting = 4;
 
 /** Chorus with a thousand backends: one answerer, asked from a thousand addresses of the loopback. */
 function farm(name: string, label: string, engine: 'batch' | 'loop', probe: string): Subject {
@@ -61,12 +63,15 @@ export const probes: Case = {
           const server = await stage.launch(subject, { cache: false, usualChecks: true });
           await sleep(settling * 1000);
           const runsBefore = runs(await server.metrics());
+          const counted = performance.now();
+          await sleep(collecting * 1000);
           const before = server.cpu();
           const begun = performance.now();
           await sleep(seconds * 1000);
           const after = server.cpu();
           const took = (performance.now() - begun) / 1000;
-          const rate = (runs(await server.metrics()) - runsBefore) / took;
+          const runsAfter = runs(await server.metrics());
+          const rate = (runsAfter - runsBefore) / ((performance.now() - counted) / 1000);
           const core = (after.user + after.system - before.user - before.system) / took / 1e4;
           for (const [key, value] of Object.entries({ core, rate })) {
             row.values[key] ??= [];

@@ -4,7 +4,12 @@ import type { Setting, Subject } from './subject.ts';
 
 const cacheMiB = (entries: number) => (entries > 100_000 ? 256 : 64);
 
-function configuration(setting: Setting, engine: 'batch' | 'loop', workers: number): string {
+type Variant = { readonly engine?: 'batch' | 'loop'; readonly workers?: number; readonly realtime?: boolean };
+
+function configuration(
+  setting: Setting,
+  { engine = 'batch', workers = 1, realtime = false }: Variant,
+): string {
   const backends = setting.backends.map(
     port => `      - { name: answer${port}, address: "127.0.0.1:${port}" }`,
   );
@@ -13,7 +18,7 @@ allow: ["127.0.0.0/8"]
 api: ${setting.usualChecks ? `127.0.0.1:${setting.apiPort}` : 'off'}
 engine: ${engine}
 workers: ${workers}
-ports-per-backend: 16
+${realtime ? 'realtime: on\n' : ''}ports-per-backend: 16
 cache: ${setting.cache ? `{ memory: ${cacheMiB(setting.entries)}MiB }` : 'off'}
 pools:
   default:
@@ -24,7 +29,7 @@ ${backends.join('\n')}
 `;
 }
 
-function subject(name: string, label: string, engine: 'batch' | 'loop', workers: number): Subject {
+function subject(name: string, label: string, variant: Variant = {}): Subject {
   const program = join(rootDir, 'bin/chorus');
   return {
     name,
@@ -40,11 +45,12 @@ function subject(name: string, label: string, engine: 'batch' | 'loop', workers:
     command: setting => ({
       command: program,
       args: ['serve', '--config', `${setting.folder}/chorus.yaml`],
-      files: { 'chorus.yaml': configuration(setting, engine, workers) },
+      files: { 'chorus.yaml': configuration(setting, variant) },
     }),
   };
 }
 
-export const chorus = subject('chorus', 'Chorus', 'batch', 1);
-export const chorusTwo = subject('chorus-2', 'Chorus, two workers', 'batch', 2);
-export const chorusLoop = subject('chorus-loop', 'Chorus, loop engine', 'loop', 1);
+export const chorus = subject('chorus', 'Chorus');
+export const chorusTwo = subject('chorus-2', 'Chorus, two workers', { workers: 2 });
+export const chorusLoop = subject('chorus-loop', 'Chorus, loop engine', { engine: 'loop' });
+export const chorusRealtime = subject('chorus-realtime', 'Chorus, realtime', { realtime: true });

@@ -54,6 +54,7 @@ export function plainOf(snapshot: Snapshot): PlainMapping {
     'receive-buffer': formatSize(snapshot.receiveBuffer),
     'ports-per-backend': snapshot.portsPerBackend,
     coalesce: snapshot.coalesce ? 'on' : 'off',
+    realtime: snapshot.realtime ? 'on' : 'off',
     tcp: {
       idle: formatDuration(tcp.idle),
       connections: tcp.connections,

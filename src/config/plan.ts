@@ -16,18 +16,20 @@ export type SnapshotWorkerPlan = {
   readonly receiveBuffer: number;
   readonly portsPerBackend: number;
   readonly coalesce: boolean;
+  readonly realtime: boolean;
   readonly streamLimits: SnapshotTcp;
 };
 
 /** A worker's view of a snapshot. `generation` counts the snapshots from 1. */
 export function workerPlan(snapshot: Snapshot, slotOf: SlotOf, generation: number): SnapshotWorkerPlan {
-  const { listen, receiveBuffer, portsPerBackend, coalesce, tcp } = snapshot;
+  const { listen, receiveBuffer, portsPerBackend, coalesce, realtime, tcp } = snapshot;
   return {
     plan: frontPlan(snapshot, slotOf, generation),
     listeners: listen,
     receiveBuffer,
     portsPerBackend,
     coalesce,
+    realtime,
     streamLimits: tcp,
   };
 }

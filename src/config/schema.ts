@@ -94,6 +94,7 @@ export const configSchema = section('a mapping of options', {
   'receive-buffer': netOptions['receive-buffer'],
   'ports-per-backend': netOptions['ports-per-backend'],
   coalesce: netOptions.coalesce,
+  realtime: netOptions.realtime,
   tcp: netOptions.tcp,
   'route-drivers': routeOptions['route-drivers'],
   'service-addresses': routeOptions['service-addresses'],

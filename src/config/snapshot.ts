@@ -123,6 +123,8 @@ export type Snapshot = {
   readonly receiveBuffer: number;
   readonly portsPerBackend: number;
   readonly coalesce: boolean;
+  /** Packet workers run in real time. */
+  readonly realtime: boolean;
   readonly tcp: SnapshotTcp;
   readonly limits: SnapshotLimits;
   readonly routes: SnapshotRoutes;
@@ -185,6 +187,7 @@ export function snapshotOf(config: Config, file: string, machine: Machine, maxWo
     receiveBuffer: config['receive-buffer'],
     portsPerBackend: config['ports-per-backend'],
     coalesce: config.coalesce,
+    realtime: config.realtime,
     tcp: {
       idle: tcp.idle,
       connections: tcp.connections,

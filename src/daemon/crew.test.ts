@@ -23,6 +23,7 @@ const plan = (generation: number): WorkerPlan => ({
   receiveBuffer: 0,
   portsPerBackend: 1,
   coalesce: true,
+  realtime: false,
   streamLimits: { idle: 1, connections: 1, connectionsPerClient: 1, pipeline: 1, sendBuffer: 1 },
 });
 

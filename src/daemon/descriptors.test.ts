@@ -30,6 +30,7 @@ const plan: WorkerPlan = {
   receiveBuffer: 0,
   portsPerBackend: 16,
   coalesce: true,
+  realtime: false,
   streamLimits: { idle: 1, connections: 4096, connectionsPerClient: 1, pipeline: 1, sendBuffer: 1 },
 };
 const world: DescriptorWorld = { engine: 'batch', workers: 3, api: true, limit: 1024 };

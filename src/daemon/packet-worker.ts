@@ -1,5 +1,6 @@
 /** A packet worker: a thread with a front and the batch engine. Entry file of a Worker; speaks protocol.ts. */
 import { randomFillSync } from 'node:crypto';
+import { getSystemErrorName } from 'node:util';
 import { parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads';
 import { BatchEngine, batchArenaBytes } from '#engine/batch.ts';
 import { Entropy } from '#front/entropy.ts';
@@ -40,6 +41,7 @@ const revived = new Set<string>();
 /** Of the snapshot in force, ms. */
 let longestTimeout = 0;
 let drainUntil = Infinity;
+let realtime = false;
 
 function makeEngine(plan: WorkerPlan): BatchEngine {
   if (start.cache) preferHugePages(start.cache);
@@ -104,6 +106,7 @@ function commit(): void {
     engine.drive(front);
   }
   engine.coalesce = next.coalesce;
+  hurry(next.realtime);
   engine.connect(
     plan.pools.flatMap(pool => pool.backends),
     next.portsPerBackend,
@@ -120,6 +123,17 @@ function commit(): void {
   longestTimeout = Math.max(...plan.pools.map(pool => pool.timeout));
   prepared = undefined;
   say({ kind: 'committed', worker: start.worker, generation: plan.generation });
+}
+
+/** Puts the thread into real time, or back. */
+function hurry(wanted: boolean): void {
+  if (wanted === realtime) return;
+  realtime = wanted;
+  const refused = serveAtOnce(wanted);
+  if (refused === 0) return;
+  const reason = getSystemErrorName(-refused);
+  const text = `realtime: the kernel refuses it (${reason}): give Chorus CAP_SYS_NICE or LimitRTPRIO=1, or set it to off; clients are served as usual`;
+  say({ kind: 'log', worker: start.worker, level: 'warn', text });
 }
 
 function drain(timeout: number): void {

@@ -52,6 +52,8 @@ export type WorkerPlan = {
   readonly portsPerBackend: number;
   /** Batch engine: packets may gather under load. */
   readonly coalesce: boolean;
+  /** Batch engine: the worker runs in real time. */
+  readonly realtime: boolean;
   readonly streamLimits: StreamLimits;
 };
 

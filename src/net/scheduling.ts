@@ -8,6 +8,8 @@ import { constants, loadLibc } from './libc.ts';
 
 /** Parameter of a policy without priorities. */
 const noPriority = new Int32Array(new SharedArrayBuffer(4));
+/** The lowest of real time. */
+const lowestPriority = new Int32Array(new SharedArrayBuffer(4)).fill(1);
 
 /**
  * Puts all threads that the process has now under SCHED_BATCH, those of the JavaScript engine too; threads that they start
@@ -26,12 +28,22 @@ export function yieldToWorkers(): number {
   return taken;
 }
 
-/** Puts the calling thread, which serves clients, back under the usual policy. */
-export function serveAtOnce(): void {
+/**
+ * Puts the calling thread, which serves clients, under a policy that lets it interrupt others: the usual one, or with `realtime`
+ * SCHED_RR at the lowest priority, which comes before everything that is not real-time. Gives what the kernel said to that: 0, or
+ * the errno with which it refused, and then the thread is under the usual policy.
+ */
+export function serveAtOnce(realtime = false): number {
   try {
     const libc = loadLibc();
+    // What the thread may start is not meant.
+    const policy = constants.SCHED_RR | constants.SCHED_RESET_ON_FORK;
+    if (realtime && libc.setScheduler(0, policy, libc.addressOf(lowestPriority)) === 0) return 0;
+    const refused = realtime ? libc.errno() : 0;
     libc.setScheduler(0, constants.SCHED_OTHER, libc.addressOf(noPriority));
+    return refused;
   } catch {
-    // As above.
+    // Without libc there is no batch engine, and no thread of its own to put first.
+    return 0;
   }
 }

@@ -83,6 +83,10 @@ export const netOptions = {
     docs: 'Under load, from 30,000 packets/s for each worker, UDP packets may gather for up to 0.3 ms, so that each system call moves more of them: less processor time for a little latency. `off`: none ever waits. For the batch engine.',
     default: 'on',
   }),
+  realtime: option(flag(), {
+    docs: 'Packet workers run in real time (SCHED_RR, priority 1; sched(7)), so before everything else on their processors: answers do not wait for a few ms where the kernel or another program holds a processor. It takes CAP_SYS_NICE or an RLIMIT_RTPRIO of 1; without, a warning says so. Leave a processor for everything else: fewer `workers` than processors. For the batch engine.',
+    default: 'off',
+  }),
   tcp: option(
     section('a mapping of limits for TCP', {
       idle: option(duration('100ms', '1h'), {

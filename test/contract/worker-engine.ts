@@ -37,6 +37,7 @@ function workerPlan(setup: EngineSetup, generation: number, slots: Map<string, n
     receiveBuffer: 1 << 20,
     portsPerBackend: setup.portsPerBackend,
     coalesce: true,
+    realtime: false,
     streamLimits: {
       idle: 10_000,
       connections: 100,

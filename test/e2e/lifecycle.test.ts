@@ -45,12 +45,7 @@ describe('the life of a front', requires('root', 'ip', 'dig', 'dnsperf'), () => 
   for (const engine of engines) {
     test(`${engine} engine: threads that serve clients may interrupt the others, never the other way round`, async () => {
       const front = await Chorus.start(config(engine));
-      const threads = readdirSync(`/proc/${front.program.pid}/task`).map(tid => {
-        const stat = readFileSync(`/proc/${front.program.pid}/task/${tid}/stat`, 'utf8');
-        // The name in brackets may hold spaces; the policy is field 41 of proc_pid_stat(5).
-        const [, name = '', rest = ''] = /\((.*)\) (.*)/s.exec(stat) ?? [];
-        return { name, policy: Number(rest.split(' ')[38]) };
-      });
+      const threads = threadsOf(front);
       const serves = ({ name }: { name: string }) => /^(packet|stream)-/.test(name);
       assert.ok(threads.some(serves), JSON.stringify(threads));
       for (const thread of threads) assert.equal(thread.policy, serves(thread) ? 0 : 3, thread.name);
@@ -197,6 +192,43 @@ describe('the life of a front', requires('root', 'ip', 'dig', 'dnsperf'), () => 
     });
   }
 
+  test('realtime: packet workers alone, from one reload to the next', async () => {
+    const front = await Chorus.start(config('batch', { realtime: 'on' }));
+    const policies = () => threadsOf(front).filter(({ name }) => /^(packet|stream)-/.test(name));
+    const expected = (packet: number) => [
+      { name: 'packet-0', policy: packet },
+      { name: 'stream-1', policy: 0 },
+    ];
+    // What SCHED_RESET_ON_FORK adds is not shown there.
+    assert.deepEqual(policies(), expected(2));
+    for (const [realtime, policy] of [
+      ['off', 0],
+      ['on', 2],
+    ] as const) {
+      front.write(config('batch', { realtime }));
+      const reload = await front.command('reload');
+      assert.equal(reload.code, 0, reload.stderr);
+      assert.deepEqual(policies(), expected(policy));
+      assert.equal((await ask(front.v4, ['www.example', 'A'])).status, 'NOERROR');
+    }
+    assert.equal(await front.stop(), 0);
+  });
+
+  test('realtime where the kernel refuses it: a warning that says what to do, and clients are served', async () => {
+    const template = await Chorus.launch(config('batch', { realtime: 'on' }));
+    await template.program.stop();
+    const bound = ['--bounding-set', '-sys_nice', '--inh-caps', '-sys_nice'];
+    const program = new Program('prlimit', [
+      ...['--rtprio=0', 'setpriv', ...bound, chorusCommand, 'serve', '--config', template.file],
+    ]);
+    await program.until(
+      'it to serve',
+      async () => (await askUdp(template.v4, packet({ name: 'a.example' }), 300)) !== undefined,
+    );
+    assert.match(program.log, /realtime: the kernel refuses it \(EPERM\): give Chorus CAP_SYS_NICE/);
+    assert.equal((await program.stop()).code, 0);
+  });
+
   test('nobody reads its log any more: it serves on', async () => {
     const front = await Chorus.start(config('batch'));
     front.program.closeOutput();
@@ -261,5 +293,15 @@ function refused(port: number): Promise<boolean> {
       resolve(false);
     });
     socket.on('error', () => resolve(true));
+  });
+}
+
+/** The threads of a front, with their scheduling policies (sched(7)). */
+function threadsOf({ program }: Chorus): { readonly name: string; readonly policy: number }[] {
+  return readdirSync(`/proc/${program.pid}/task`).map(tid => {
+    const stat = readFileSync(`/proc/${program.pid}/task/${tid}/stat`, 'utf8');
+    // The name in brackets may hold spaces; the policy is field 41 of proc_pid_stat(5).
+    const [, name = '', rest = ''] = /\((.*)\) (.*)/s.exec(stat) ?? [];
+    return { name, policy: Number(rest.split(' ')[38]) };
   });
 }

@@ -275,10 +275,7 @@ describe('two fronts with IPv4 and IPv6 and a withdrawal budget', requires(...ne
       for (const [i, { at, hops }] of watch.changes(service.ipv6).entries())
         if (at >= since && hops.size === 0) {
           const next = watch.changes(service.ipv6)[i + 1]?.at ?? Number.POSITIVE_INFINITY;
-          assert.ok(
-            next - at < 20,
-            `IPv6 was away from router ${number}\n${watch.story(service.ipv6)}`,
-          );
+          assert.ok(next - at < 20, `IPv6 was away from router ${number}\n${watch.story(service.ipv6)}`);
         }
   };
 
