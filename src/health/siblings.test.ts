@@ -17,10 +17,11 @@ class Farm {
     this.siblings = new Siblings(size, { ...defaultSiblingRules, ...rules });
   }
 
-  /** One tick of `rate` queries a second to each backend; `of` says how a backend behaves. */
-  step(rate: number, of: (index: number) => Behaviour): (Finding | null)[] {
+  /** One tick of `rate` queries a second to each backend, or as many as it says; `of` says how a backend behaves. */
+  step(rate: number | ((index: number) => number), of: (index: number) => Behaviour): (Finding | null)[] {
     this.now += tick;
-    this.traffic.pass(this.now, () => (rate * tick) / 1000, of);
+    const rateOf = typeof rate === 'number' ? () => rate : rate;
+    this.traffic.pass(this.now, index => (rateOf(index) * tick) / 1000, of);
     this.siblings.begin(this.now);
     for (const [index, row] of this.traffic.rows.entries()) {
       this.siblings.observe(index, row, this.traffic.overdue[index]!, true);
@@ -80,6 +81,37 @@ test('one that fails at 30% is out within 200 ms', () => {
   const { ms, finding } = untilFound({ servfail: 0.3 });
   assert.ok(ms <= 200, `${ms} ms`);
   assert.match(finding.kind, /sporadic|failing/);
+});
+
+test('one that fails at 30% is out soon although doubt takes most of its traffic', () => {
+  for (let seed = 1; seed <= 40; seed++) {
+    const farm = new Farm(4, seed * 7919);
+    for (let i = 0; i < 100; i++) farm.step(500, () => ({}));
+    const from = farm.now;
+    let score = 0;
+    while (score < 1) {
+      const rate = score >= 0.6 ? 50 : 500;
+      const [found] = farm.step(
+        index => (index === 0 ? rate : 500),
+        index => ({ servfail: index === 0 ? 0.3 : 0 }),
+      );
+      score = found?.score ?? 0;
+      assert.ok(farm.now - from <= 700, `seed ${seed}: score ${score} after ${farm.now - from} ms`);
+    }
+  }
+});
+
+test('a fault that everybody has from one moment on is nobody’s, however large', () => {
+  for (let seed = 1; seed <= 20; seed++) {
+    for (const servfail of [0.05, 0.1, 0.3, 0.6, 1]) {
+      const farm = new Farm(4, seed);
+      for (let i = 0; i < 60; i++) farm.step(500, () => ({}));
+      for (let i = 0; i < 100; i++) {
+        for (const found of farm.step(500, () => ({ servfail })))
+          assert.ok(!found || found.score < 1, `seed ${seed}: ${found?.detail}`);
+      }
+    }
+  }
 });
 
 test('one that drops 10% is out within seconds', () => {

@@ -8,6 +8,11 @@
  * finds nothing in noise. n and k fade with several half-lives at once: the short ones find a hard fault within tens of
  * queries, the long ones a rare one. (The bound holds for faded sums too: their weights are at most 1.)
  *
+ * A window that is half full of a good past sees half of a fault. So a cumulative sum runs beside them (E. S. Page, "Continuous
+ * inspection schemes", Biometrika 41, 1954): of the log-likelihood that a share of `changes` is bad rather than p, held at 0 where it would fall
+ * below. It begins where the fault does, so as few queries decide as can, also when doubt has taken most of the traffic away meanwhile. That
+ * it is mistaken has the same bound.
+ *
  * - The siblings' share is that of the best third of them, so that other sick ones do not excuse the first.
  * - What fails everywhere is no difference, and no evidence.
  * - Failures are those for which the front had a second opinion (`blamed…`), and queries that were never answered.
@@ -53,6 +58,13 @@ const halfLives = [30, 100, 250, 1000, 4000, 16_000, 64_000] as const;
 const scales = halfLives.length;
 /** Faded sums of one backend on one scale: what ended, failures of its own, answers, NXDOMAIN among these. */
 const sum = { size: 4, ended: 0, bad: 1, answers: 2, nxdomain: 3 } as const;
+/** Shares of failures that a cumulative sum looks for. */
+const changes = [0.1, 0.3, 0.8] as const;
+/** Scales on which the siblings' share is taken for it: how it usually is, and the last moments. */
+const usual = 4;
+const lastMoments = [0, 1, 2] as const;
+/** The scale with which it fades. */
+const changeFades = 5;
 /** Kinds of failure, for the reason in words. */
 const kinds = ['SERVFAIL', 'REFUSED', 'malformed', 'network error', 'no answer'] as const;
 /** No share of failures below this is held against anybody; and so many times the siblings' share is not either. */
@@ -90,6 +102,11 @@ class Member {
   readonly past: { at: number; silent: number }[] = [];
   lost = 0;
   overdue = 0;
+  /** What ended in this tick with an answer or an error, and how many of these were failures. */
+  ended = 0;
+  bad = 0;
+  /** Of each of `changes`: the sum, and what ended and failed since it was 0. */
+  readonly change = Array.from(changes, () => ({ sum: 0, ended: 0, bad: 0 }));
   /** The pool's and its own numbers when its silence began. */
   streak = { at: 0, asked: 0, answered: 0, own: 0, blamed: 0 };
   fresh = true;
@@ -99,6 +116,8 @@ class Member {
     this.byKind.fill(0);
     this.past.length = 0;
     this.overdue = 0;
+    this.ended = this.bad = 0;
+    for (const change of this.change) change.sum = change.ended = change.bad = 0;
     this.fresh = true;
   }
 }
@@ -114,8 +133,9 @@ export class Siblings {
   readonly #grown = new Float64Array(kinds.length);
   /** Faded sums of all members, in this tick. */
   readonly #whole = new Float64Array(scales * sum.size);
-  /** The best third of a large pool on each scale; NaN until somebody asks in this tick. */
+  /** The best third, and the middle one, of a large pool on each scale; NaN until somebody asks in this tick. */
   readonly #thirds = new Float64Array(scales);
+  readonly #middles = new Float64Array(scales);
   /** Queries and answers of all members, since the start. */
   #asked = 0;
   #answered = 0;
@@ -132,6 +152,7 @@ export class Siblings {
     for (let scale = 0; scale < scales; scale++) this.#fade[scale] = 0.5 ** (passed / halfLives[scale]!);
     this.#whole.fill(0);
     this.#thirds.fill(Number.NaN);
+    this.#middles.fill(Number.NaN);
   }
 
   /**
@@ -162,6 +183,9 @@ export class Siblings {
     }
     const answers = grown(member, counts, liveField.answers);
     const ended = Math.max(answers + failures[3]! + lost, bad);
+    // What never came is known late, beside what ended meanwhile.
+    member.ended = ended - lost;
+    member.bad = bad - lost;
     const nxdomain = grown(member, counts, liveField.nxdomain);
     const { sums } = member;
     for (let scale = 0, at = 0; scale < scales; scale++, at += sum.size) {
@@ -189,7 +213,7 @@ export class Siblings {
   find(index: number): Finding | null {
     const member = this.#members[index]!;
     if (member.fresh) return null;
-    let worst = this.#silence(member);
+    let worst = stronger(this.#silence(member), this.#change(member));
     for (let scale = 0; scale < scales; scale++) {
       worst = stronger(worst, this.#failures(member, scale));
       if (scale >= firstForNxdomain) worst = stronger(worst, this.#lies(member, scale));
@@ -243,13 +267,51 @@ export class Siblings {
     const share = bad / ended;
     const score = chernoff(ended, share, Math.max(floor, margin * siblings)) / this.#rules.certainty;
     if (score <= 0) return null;
-    const most = member.byKind.indexOf(Math.max(...member.byKind));
-    const words = `${percent(share)} of the last ${Math.round(ended)} queries failed, mostly ${kinds[most]}; ${percent(siblings)} at its siblings`;
     return {
       kind: share >= 0.5 ? 'failing' : 'sporadic',
       score: share < this.#rules.least ? Math.min(doubtful, score) : score,
-      detail: words,
+      detail: this.#words(member, share, ended, siblings),
     };
+  }
+
+  /** Takes in this tick; the strongest finding of the cumulative sums. */
+  #change(member: Member): Finding | null {
+    const { ended, bad, change } = member;
+    member.ended = member.bad = 0;
+    // Most of the time nothing fails anywhere.
+    if (bad === 0 && change.every(({ sum }) => sum === 0)) return null;
+    let siblings = this.#shareOfOthers(member, usual);
+    for (const scale of lastMoments) siblings = Math.max(siblings, this.#middle(member, scale));
+    const p = Math.max(floor, margin * siblings);
+    const fade = this.#fade[changeFades]!;
+    let worst: Finding | null = null;
+    for (const [index, share] of changes.entries()) {
+      const { [index]: each } = change;
+      if (!each) continue;
+      const gain =
+        share <= p ? -Infinity : bad * Math.log(share / p) + (ended - bad) * Math.log((1 - share) / (1 - p));
+      each.sum = each.sum * fade + gain;
+      if (each.sum <= 0) {
+        each.sum = each.ended = each.bad = 0;
+        continue;
+      }
+      each.ended += ended;
+      each.bad += bad;
+      if (each.bad < fewest) continue;
+      const seen = each.bad / each.ended;
+      const score = each.sum / this.#rules.certainty;
+      worst = stronger(worst, {
+        kind: seen >= 0.5 ? 'failing' : 'sporadic',
+        score: seen < this.#rules.least ? Math.min(doubtful, score) : score,
+        detail: this.#words(member, seen, each.ended, siblings),
+      });
+    }
+    return worst;
+  }
+
+  #words(member: Member, share: number, ended: number, siblings: number): string {
+    const most = member.byKind.indexOf(Math.max(...member.byKind));
+    return `${percent(share)} of the last ${Math.round(ended)} queries failed, mostly ${kinds[most]}; ${percent(siblings)} at its siblings`;
   }
 
   /** The siblings' share of failures. In a large pool it does not matter that the backend itself is among them. */
@@ -271,6 +333,22 @@ export class Siblings {
       bad += sums[at + sum.bad]!;
     }
     return (bad + 0.5) / (ended + 1);
+  }
+
+  /** The share of failures of the middle one of the siblings, of the last moments: one that had luck does not excuse the others from them. */
+  #middle(member: Member, scale: number): number {
+    const large = this.#members.length > largePool;
+    if (large && !Number.isNaN(this.#middles[scale])) return this.#middles[scale]!;
+    const at = scale * sum.size;
+    const shares: number[] = [];
+    for (const other of this.#members) {
+      if ((other === member && !large) || other.fresh || other.sums[at] === 0) continue;
+      shares.push(other.sums[at + sum.bad]! / other.sums[at]!);
+    }
+    shares.sort((a, b) => a - b);
+    const middle = shares[shares.length >> 1] ?? 0;
+    if (large) this.#middles[scale] = middle;
+    return middle;
   }
 
   #lies(member: Member, scale: number): Finding | null {
