@@ -11,7 +11,7 @@ const verdicts = {
 };
 const stale = {
   family: 'stale_answers_total',
-  help: 'Answers past their TTL, by why they were given: all backends failed, the client-response timer went off, a failure is remembered, a zone is asked only a trickle.',
+  help: 'Answers past their TTL, by why they were given: all backends failed, the client-response timer went off, a failure is remembered, a zone is asked only a trickle, a question has too many that wait for it.',
 };
 const limited = {
   family: 'client_limited_total',
@@ -95,6 +95,7 @@ export const frontCounters = defineCounters({
   staleFailure: { ...stale, labels: { reason: 'failure' } },
   staleTimer: { ...stale, labels: { reason: 'timer' } },
   staleZone: { ...stale, labels: { reason: 'zone' } },
+  staleCrowd: { ...stale, labels: { reason: 'crowd' } },
   staleCached: { ...stale, labels: { reason: 'remembered' } },
   overTcp: {
     family: 'query_tcp_retries_total',
@@ -106,6 +107,7 @@ export const frontCounters = defineCounters({
   },
   noBackend: { family: 'no_backend_total', help: 'Queries that no backend could be found for.' },
   fullInFlight: { ...full, labels: { table: 'in-flight' } },
+  fullQuestion: { ...full, labels: { table: 'question' } },
   fullWaiters: { ...full, labels: { table: 'waiters' } },
   shedInFlight: { ...shed, labels: { table: 'in-flight' } },
   shedWaiters: { ...shed, labels: { table: 'waiters' } },

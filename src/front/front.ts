@@ -13,7 +13,7 @@ import { frontCounters } from './counters.ts';
 import { Delivery } from './delivery.ts';
 import type { Entropy } from './entropy.ts';
 import { Identity } from './identity.ts';
-import { field, InFlight, inFlightArenaBytes, mark, waiterMark } from './inflight.ts';
+import { field, gives, InFlight, inFlightArenaBytes, mark, waiterMark } from './inflight.ts';
 import type { Plan, PlanCache, PlanLimits } from './plan.ts';
 import { type Arena, type Egress, origin, transport } from './ports.ts';
 import { Rates, rate } from './rates.ts';
@@ -221,6 +221,15 @@ export class Front {
     if (twin !== 0) {
       const stale = (this.#table.get(twin, field.marks) & mark.staleGiven) !== 0;
       if (stale && this.#keeping && this.#fromStale(count.staleTimer, from, tcp, now)) return;
+      if (this.#table.crowded(twin)) {
+        if (!this.#makeRoom(gives.crowd, twin, from, now)) {
+          if (!stale && this.#keeping && this.#fromStale(count.staleCrowd, from, tcp, now)) return;
+          this.#counts[count.fullQuestion]!++;
+          this.#replies.refuse(query, from, rcode.servfail, extendedError.other);
+          return;
+        }
+        this.#counts[count.shedWaiters]!++;
+      }
       const first = this.#table.get(twin, field.firstWaiter) === 0;
       if (!this.#wait(twin, from, tcp, now)) return;
       this.#counts[count.joined]!++;
@@ -395,7 +404,7 @@ export class Front {
 
   /** Enters `#query` with `marks` and its client; answers it with a failure and gives 0 when a table is full. */
   #admit(marks: number, from: number, tcp: boolean, now: number): number {
-    if (this.#table.full && this.#makeRoom(true, 0, from, now)) this.#counts[count.shedInFlight]!++;
+    if (this.#table.full && this.#makeRoom(gives.alone, 0, from, now)) this.#counts[count.shedInFlight]!++;
     const entry = this.#enter(marks, now);
     if (entry === 0) {
       this.#counts[count.fullInFlight]!++;
@@ -411,12 +420,12 @@ export class Front {
   }
 
   /**
-   * Lets the newest work of the heaviest network give way to the client at `from`: one that waits, and with `alone` its query too; but
-   * never the query `entry`. False when the client itself has to give way.
+   * Lets the newest work of the heaviest network give way to the client at `from`: one that waits (`gives`), and its query too if nobody
+   * else wants it; but never the query `entry`. False when the client itself has to give way.
    */
-  #makeRoom(alone: boolean, entry: number, from: number, now: number): boolean {
+  #makeRoom(who: number, entry: number, from: number, now: number): boolean {
     const table = this.#table;
-    const place = table.giveWay(from, alone);
+    const place = table.giveWay(from, who);
     if (place === 0) return false;
     const query = table.queryOf(place);
     this.#delivery.failOne(query, place, extendedError.other);
@@ -431,7 +440,7 @@ export class Front {
   #wait(entry: number, from: number, tcp: boolean, now: number): boolean {
     const query = this.#query;
     let at = this.#table.addWaiter(entry);
-    if (at === 0 && this.#makeRoom(false, entry, from, now)) {
+    if (at === 0 && this.#makeRoom(gives.any, entry, from, now)) {
       this.#counts[count.shedWaiters]!++;
       at = this.#table.addWaiter(entry);
     }

@@ -12,6 +12,14 @@ export const maxWaiters = 65_536;
 /** From so many queries or clients on, books are kept of who has how many; below the other, no more. */
 const crowdedFrom = maxInFlight / 2;
 const crowdedTo = maxInFlight / 4;
+/** Who may have to give way: any waiter, only one that is the only one of its query, or only one of many where places are scarce. */
+export const gives = { any: 0, alone: 1, crowd: 2 } as const;
+/**
+ * While fewer places than this are free, a query gets one more client only while it has less than one for each `placesToShare` that are
+ * free: names that are slow and much asked must not keep all others out.
+ */
+const scarce = maxWaiters / 4;
+const placesToShare = 256;
 /** Waiters of the heaviest network that are looked at for one that is alone. */
 const maxGivingWay = 8;
 /** A chain of questions with one hash value is not followed further: no client may make it long. */
@@ -49,7 +57,9 @@ export const field = {
   ede: 20,
   /** Backends tried, and the slot of each with what became of it: `slot * outcomes + outcome`. */
   triedCount: 21,
-  tried: 22,
+  /** How many wait for it. */
+  waiters: 22,
+  tried: 23,
 } as const;
 /** Backends that one query remembers having tried. */
 export const maxTried = 8;
@@ -277,6 +287,12 @@ export class InFlight {
     }
   }
 
+  /** Whether places are scarce and this query has its share of them. */
+  crowded(query: number): boolean {
+    const free = maxWaiters - this.waiting;
+    return free < scarce && this.get(query, field.waiters) * placesToShare >= free;
+  }
+
   /** Adds a client to those that wait for `query`: its place in the arena, or 0 when the table is full. */
   addWaiter(query: number): number {
     let at = this.#freeWaiter;
@@ -293,6 +309,7 @@ export class InFlight {
     const at = this.get(query, field.firstWaiter);
     if (at === 0) return 0;
     const next = this.#i32[(at + waiter.next) >> 2]!;
+    this.f[query * fields + field.waiters]!--;
     this.set(query, field.firstWaiter, next);
     if (next === 0) this.set(query, field.lastWaiter, 0);
     else this.#i32[(next + waiter.previous) >> 2] = 0;
@@ -305,6 +322,7 @@ export class InFlight {
     const query = i32[(at + waiter.query) >> 2]!;
     const next = i32[(at + waiter.next) >> 2]!;
     const previous = i32[(at + waiter.previous) >> 2]!;
+    this.f[query * fields + field.waiters]!--;
     if (previous === 0) this.set(query, field.firstWaiter, next);
     else i32[(previous + waiter.next) >> 2] = next;
     if (next === 0) this.set(query, field.lastWaiter, previous);
@@ -315,6 +333,7 @@ export class InFlight {
   putBack(query: number, at: number): void {
     this.#i32[(at + waiter.next) >> 2] = 0;
     this.#i32[(at + waiter.query) >> 2] = query;
+    this.f[query * fields + field.waiters]!++;
     const last = this.get(query, field.lastWaiter);
     this.#i32[(at + waiter.previous) >> 2] = last;
     if (last === 0) this.set(query, field.firstWaiter, at);
@@ -368,9 +387,9 @@ export class InFlight {
   /**
    * When a table is full: takes the newest waiter of the network that has most off its query, if the client at `from` is of another
    * network that has less. Gives its place, which must be given to `freeWaiter` once it has been answered; 0 when the client itself has
-   * to give way. `alone`: only a waiter that is the only one of its query.
+   * to give way.
    */
-  giveWay(from: number, alone: boolean): number {
+  giveWay(from: number, who: number): number {
     const books = this.#fairness;
     if (!books.on) return 0;
     const mine = books.of(networkHigh(this.#u8, this.#i32, from), networkLow(this.#u8, this.#i32, from));
@@ -379,7 +398,8 @@ export class InFlight {
     for (let i = 0; i < maxGivingWay && thing !== 0; i++, thing = books.after(thing)) {
       const at = this.#waiters + thing * waiterStride;
       const query = this.queryOf(at);
-      if (alone && this.get(query, field.firstWaiter) !== this.get(query, field.lastWaiter)) continue;
+      if (who === gives.alone && this.get(query, field.waiters) !== 1) continue;
+      if (who === gives.crowd && !this.crowded(query)) continue;
       this.#takeWaiter(at);
       return at;
     }

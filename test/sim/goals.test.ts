@@ -190,3 +190,15 @@ for (const [name, kind] of [
     });
   });
 }
+
+for (const [name, kind] of [
+  ['storm-slow', 200],
+  ['storm-random-slow', 'random'],
+] as const) {
+  test(`a zone fails slowly and its clients ask ten times as much (${name}): nobody who asks for other names sees it`, () => {
+    run(storm(name, kind, 1500), 12, report => {
+      assert.equal(report.failureCount, 0);
+      assert.deepEqual(removals(report), []);
+    });
+  });
+}

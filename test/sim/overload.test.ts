@@ -283,22 +283,53 @@ describe('a full table', () => {
     for (let slot = 0; slot < 2; slot++) assert.equal(world.board.view(0)[slot * 4], 0);
   });
 
-  test('of clients that wait does so too, wherever they wait', () => {
+  test('of clients that wait for names much asked serves a light client at the cost of a heavy one', () => {
     const world = new World(quiet);
     for (let i = 0; i < maxWaiters; i++) {
       world.ask(query(`n${i % 5}.example.`, 'A', { id: i }), 1 + (i % 3));
     }
-    assert.deepEqual([world.front.inFlight, world.replies.length], [5, 0]);
+    const turnedAway = world.count('fullQuestion');
+    assert.deepEqual([world.front.inFlight, world.replies.length], [5, turnedAway]);
+    assert.ok(turnedAway > 0 && turnedAway <= maxWaiters / 4, String(turnedAway));
     for (let i = 0; i < 100; i++) {
       const bytes = encodeMessage(query(`n${i % 7}.example.`, 'A', { id: i }));
       world.packet(bytes, 0, false, light);
     }
-    assert.deepEqual([world.count('shedWaiters'), world.replies.length, world.front.inFlight], [100, 100, 7]);
+    // For five of seven names it is one too many.
+    assert.deepEqual([world.count('shedWaiters'), world.front.inFlight], [72, 7]);
+    assert.equal(world.count('fullQuestion'), turnedAway);
     assert.ok(world.replies.every(({ client }) => client !== lightClient));
     for (const to of [...world.sent]) world.answer(to, { answers: [] });
     const mine = world.replies.filter(({ client }) => client === lightClient);
     assert.equal(mine.length, 100);
     assert.equal(world.replies.length, maxWaiters + 100);
+    assert.equal(world.front.inFlight, 0);
+  });
+
+  test('slow names that are much asked never keep out who asks for others', () => {
+    const world = new World({ plan: { limits: { ...limits, zones: false } } });
+    // One of the slow ones is known from before.
+    world.ask(query('slow0.example.', 'A'), 1);
+    world.answer(world.lastSent, { answers: [parseRecord('slow0.example. 1 IN A 192.0.2.1')] });
+    world.advance(2000);
+    const before = world.replies.length;
+    // As many clients as there are places and more, so that none is heavier than another.
+    const client = (i: number) => `10.${1 + (i >> 16)}.${(i >> 8) & 255}.${i & 255}`;
+    for (let i = 0; i < maxWaiters + 5000; i++) {
+      const bytes = encodeMessage(query(`slow${i % 100}.example.`, 'A', { id: i & 0xffff }));
+      world.packet(bytes, 0, false, client(i));
+    }
+    const failed = world.replies.slice(before).filter(({ bytes }) => decodeMessage(bytes).rcode === servfail);
+    assert.equal(world.count('fullQuestion') + world.count('shedWaiters'), failed.length);
+    assert.ok(failed.length > 5000 && failed.length < maxWaiters / 2, String(failed.length));
+    assert.ok(world.count('staleCrowd') > 0, 'what is known is given instead');
+    for (let i = 0; i < 2000; i++) {
+      const answered = world.replies.length;
+      world.ask(query(`other${i}.example.`, 'A', { id: i }), 5000 + i);
+      assert.equal(world.replies.length, answered, 'it may wait');
+    }
+    assert.equal(world.count('fullWaiters'), 0);
+    for (const to of [...world.sent]) world.answer(to, { answers: [] });
     assert.equal(world.front.inFlight, 0);
   });
 });
