@@ -51,11 +51,12 @@ describe('check and probe', requires('root', 'ip', 'named', 'unbound'), () => {
   for (const name of ['unbound', 'bind'] as const) {
     test(`${name}: good answers, over UDP and TCP, with the data expected`, async () => {
       const server = servers.get(name)!;
-      const udp = await check(at(server), 'www.lab.example', '--expect-data', '198.51.100.10');
+      const known = ['www.lab.example', '--expect-data', '198.51.100.10', '+time=10'];
+      const udp = await check(at(server), ...known);
       assert.equal(udp.code, 0, udp.line);
       assert.match(
         udp.line,
-        /^DNS OK: NOERROR in [\d.]+ms \(www\.lab\.example\. A at .*\) \| time=0\.\d{6}s;;;0;3 tries=1;;;1;3$/,
+        /^DNS OK: NOERROR in [\d.]+ms \(www\.lab\.example\. A at .*\) \| time=\d\.\d{6}s;;;0;30 tries=1;;;1;3$/,
       );
       const tcp = await check(
         at(server),
@@ -131,12 +132,12 @@ describe('check and probe', requires('root', 'ip', 'named', 'unbound'), () => {
       udp: ({ query, reply }) => setTimeout(() => reply(answerTo(query)), 150),
     });
     const limits = (warning: string, critical: string) =>
-      check(at(slow), 'www.lab.example', '-w', warning, '-c', critical);
+      check(at(slow), 'www.lab.example', '+time=10', '-w', warning, '-c', critical);
     assert.deepEqual(
       [(await limits('0.1', '5')).code, (await limits('0.05', '0.1')).code, (await limits('4', '5')).code],
       [1, 2, 0],
     );
-    const weight = (await check(at(slow), 'x.test', '--dynamic', '-w', '100ms', '-c', '1s')).code ?? 0;
+    const weight = (await check(at(slow), 'x.test', '--dynamic', '-w', '100ms', '-c', '5s')).code ?? 0;
     assert.ok(weight > 2 && weight < 102, `exit code ${weight}`);
     await slow.stop();
   });
@@ -249,19 +250,12 @@ describe('check and probe', requires('root', 'ip', 'named', 'unbound'), () => {
 
   test('probe: without a count it goes on until it is interrupted, and then tells what came out', async () => {
     const server = servers.get('unbound')!;
-    const silent = await HandBackend.start();
-    const nodes = [server, silent].map(({ address, port }) => `${address}:${port}`);
-    const args = [
-      '--zone',
-      'wild.lab.example',
-      '--count',
-      '0',
-      '--interval',
-      '20ms',
-      '--udp',
-      '--time',
-      '50ms',
-    ];
+    // It fails at once: with a bound on the time that soon tells silence, a healthy sibling would fail now and then.
+    const failing = await HandBackend.start({
+      udp: ({ query, reply }) => reply(answerTo(query, { rcode: 2 })),
+    });
+    const nodes = [server, failing].map(({ address, port }) => `${address}:${port}`);
+    const args = ['--zone', 'wild.lab.example', '--count', '0', '--interval', '20ms', '--udp'];
     const program = new Program(chorusCommand, ['probe', ...nodes, ...args]);
     await program.until('some failures', () =>
       /further failures of .* are only counted/.test(program.stdout),
@@ -269,7 +263,7 @@ describe('check and probe', requires('root', 'ip', 'named', 'unbound'), () => {
     program.signal('SIGINT');
     assert.deepEqual(await program.ended, { code: 1, signal: null }, program.log);
     assert.match(program.stdout, /^127\.0\.0\.1:\d+ stands out over UDP: 100% fail, 0% of its siblings'$/m);
-    await silent.stop();
+    await failing.stop();
   });
 
   test('probe: a wrong command line', async () => {
