@@ -37,8 +37,9 @@ describe('reload', requires('root', 'ip', 'dig', 'dnsperf'), () => {
       const [first, second, third] = backends as [HandBackend, HandBackend, HandBackend];
       const basics = { engine, cache: 'off' };
       const front = await Chorus.start({ ...basics, pools: pools('round-robin', [first, second]) });
-      const load = new LoadRun(front.v4, { questions, seconds: 6, rate: 1000 });
-      const over = new LoadRun(front.v4, { questions, seconds: 6, rate: 200, tcp: true, clients: 2 });
+      // Until all has been done, however long that takes.
+      const load = new LoadRun(front.v4, { questions, seconds: 120, rate: 1000 });
+      const over = new LoadRun(front.v4, { questions, seconds: 120, rate: 200, tcp: true, clients: 2 });
       const asked = (server: HandBackend, since: number) =>
         poll('queries', () => server.queries.length > since, { explain: () => front.program.log });
       await asked(first, 200);
@@ -52,12 +53,12 @@ describe('reload', requires('root', 'ip', 'dig', 'dnsperf'), () => {
       front.write({ ...basics, pools: pools('least-outstanding', [second, third]) });
       const reload = await front.command('reload');
       assert.equal(reload.code, 0, reload.stderr);
-      const left = first.queries.length;
-      await asked(third, third.queries.length + 100);
-      assert.ok(
-        first.queries.length <= left + 50,
-        `a removed backend got ${first.queries.length - left} queries`,
-      );
+      // What it was asked before may still lie in its socket: at most so much later, none comes while others are asked.
+      for (let looks = 1, left = -1; left !== first.queries.length; looks++) {
+        assert.ok(looks <= 10, `a removed backend gets queries: ${first.queries.length - left} more`);
+        left = first.queries.length;
+        await asked(third, third.queries.length + 100);
+      }
 
       // Nonsense, by both ways: refused with its place, and nothing changes.
       front.write(
@@ -81,6 +82,7 @@ describe('reload', requires('root', 'ip', 'dig', 'dnsperf'), () => {
       await asked(first, first.queries.length + 50);
 
       for (const run of [load, over]) {
+        run.program.signal('SIGINT');
         const result = await run.result();
         t.diagnostic(`${engine}: ${result.completed} of ${result.sent} answered`);
         assert.equal(result.lost, 0, result.text);
