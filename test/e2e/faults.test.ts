@@ -79,11 +79,12 @@ describe('faults of backends made by hand', requires('root', 'ip', 'dnsperf'), (
     engine: string,
     fault: (farm: readonly HandBackend[]) => Promise<unknown>,
     look: (load: Load, front: Chorus) => void,
+    seconds = 2,
   ): Promise<void> {
     const farm = await Promise.all(Array.from({ length: 4 }, () => HandBackend.start({ udp: good })));
     const backends = farm.map((server, index) => backend(`b${index}`, server));
     const front = await Chorus.start({ engine, cache: 'off', pools: { default: { probe, backends } } });
-    const load = new LoadRun(front.v4, { questions: names(3000), seconds: 2, rate });
+    const load = new LoadRun(front.v4, { questions: names(3000), seconds, rate });
     await poll('load on the backend', () => farm[0]!.queries.length > 50);
     await fault(farm);
     look(await load.result(), front);
@@ -98,15 +99,17 @@ describe('faults of backends made by hand', requires('root', 'ip', 'dnsperf'), (
       test(`${engine} engine: ${what}`, () => suffer(engine, fault, assertAllGood));
     }
 
-    test(`${engine} engine: a second slow: no client waits for it`, () =>
+    test(`${engine} engine: two seconds slow: no client waits for it`, () =>
       suffer(
         engine,
-        async ([one]) => turn(one, slow(1000)),
+        async ([one]) => turn(one, slow(2000)),
         (load, front) => {
           assertAllGood(load, front);
           const longest = /Average Latency .*max ([\d.]+)\)/.exec(load.text)?.[1];
-          assert.ok(Number(longest) < 0.8, load.text);
+          assert.ok(Number(longest) < 1.6, load.text);
         },
+        // Longer than its answers take: they come while others are asked.
+        4,
       ));
   }
 
