@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { Log } from '#kit/log.ts';
 import { batchUnavailable } from '#net/libc.ts';
+import { freePort } from '#test/support/ports.ts';
 import { decodeMessage, encodeMessage, query } from '#wire/message.ts';
 import { Daemon } from './daemon.ts';
 import type { ToWorker } from './protocol.ts';
@@ -25,15 +26,6 @@ function withFault(thread: Thread, fault: { on: boolean }): Thread {
   };
 }
 
-async function freePort(): Promise<number> {
-  const socket = createSocket('udp4');
-  socket.bind(0, '127.0.0.1');
-  await once(socket, 'listening');
-  const { port } = socket.address();
-  await new Promise<void>(resolve => socket.close(() => resolve()));
-  return port;
-}
-
 /** Asks over UDP from a fresh port; gives the text of the answer, or null when none comes. */
 async function ask(port: number): Promise<string | null> {
   const socket = createSocket('udp4');
@@ -42,7 +34,7 @@ async function ask(port: number): Promise<string | null> {
     socket.connect(port, '127.0.0.1');
     await once(socket, 'connect');
     socket.send(bytes);
-    const [answer] = await once(socket, 'message', { signal: AbortSignal.timeout(2000) });
+    const [answer] = await once(socket, 'message', { signal: AbortSignal.timeout(10_000) });
     return decodeMessage(answer).answers.length === 1 ? 'answered' : 'empty';
   } catch {
     return null;

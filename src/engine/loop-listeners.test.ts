@@ -1,15 +1,11 @@
 import assert from 'node:assert/strict';
 import dgram from 'node:dgram';
-import { once } from 'node:events';
 import { test } from 'node:test';
+import { freePort } from '#test/support/ports.ts';
 import { LoopListeners } from './loop-listeners.ts';
 
 test('a listener that was dropped serves on until it is closed', async () => {
-  const probe = dgram.createSocket('udp4').bind(0, '127.0.0.1');
-  await once(probe, 'listening');
-  const { port } = probe.address();
-  probe.close();
-
+  const port = await freePort();
   let heard: () => void = () => {};
   let closed = 0;
   let now = 0;
