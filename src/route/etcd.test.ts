@@ -91,7 +91,7 @@ describe('the client of etcd', () => {
       more();
     });
     const good = await server((_, response) => void response.end(JSON.stringify({ header })));
-    const etcd = client([silent, broken, half, garbage, other, refusing, endless, good], { timeout: 1000 });
+    const etcd = client([silent, broken, half, garbage, other, refusing, endless, good], { timeout: 3000 });
     const codes: string[] = [];
     for (let i = 0; i < 7; i++)
       await etcd.range('/a/').catch((error: { code: string; message: string }) => codes.push(error.code));

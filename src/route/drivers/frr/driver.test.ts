@@ -93,7 +93,12 @@ describe('the driver for FRR', () => {
   test('gives up a vtysh that hangs, and ends it', async t => {
     const { problem, folder } = await drive(t, 'echo $$ >pid; exec sleep 1000', { timeout: '300ms' });
     await problem('ROUTE_DAEMON_SILENT');
-    const pid = Number(readFileSync(join(folder, 'pid'), 'latin1'));
+    // One that was given up before it could write is followed by another.
+    const file = join(folder, 'pid');
+    const pid = await poll('its pid', () => {
+      const text = existsSync(file) ? readFileSync(file, 'latin1') : '';
+      return text.endsWith('\n') && Number(text);
+    });
     await poll('its end', () => {
       try {
         return process.kill(pid, 0) ? undefined : true;
