@@ -1,35 +1,9 @@
 /** Free ports and a first question, over plain dgram sockets. */
 import { createSocket } from 'node:dgram';
-import { createServer } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 
-const given = new Set<number>();
-
-/** A port of 127.0.0.1 that is free for UDP and TCP, and not given before in this run. */
-export async function freePort(): Promise<number> {
-  for (;;) {
-    const server = createServer();
-    await new Promise<void>((resolve, reject) => {
-      server.once('error', reject);
-      server.listen(0, '127.0.0.1', resolve);
-    });
-    const address = server.address();
-    const port = typeof address === 'object' && address ? address.port : 0;
-    const free = !given.has(port) && (await udpFree(port));
-    await new Promise<void>(resolve => server.close(() => resolve()));
-    if (!free) continue;
-    given.add(port);
-    return port;
-  }
-}
-
-function udpFree(port: number): Promise<boolean> {
-  return new Promise(resolve => {
-    const socket = createSocket('udp4');
-    socket.once('error', () => resolve(false));
-    socket.bind(port, '127.0.0.1', () => socket.close(() => resolve(true)));
-  });
-}
+/** Not one that the kernel gives to clients: a backend that is started again finds its port free. */
+export { freePort } from '#test/support/ports.ts';
 
 /** The query `first.bench.test. A` with that id. */
 export function sampleQuery(id: number): Buffer {
