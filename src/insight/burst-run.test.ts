@@ -85,12 +85,12 @@ for (const engine of ['libc', 'dgram'] as const) {
     });
 
     test('what is dropped is lost', async () => {
-      const [row] = await run({ drop: 0.5 }, { wait: 300 });
+      const [row] = await run({ drop: 0.5 }, { wait: 2000 });
       assert.deepEqual([row?.answeredShare, row?.lostMost], [0.5, 50]);
     });
 
     test('an answer with a wrong id is strange', async () => {
-      const [row] = await run({ wrongid: 0.5 }, { wait: 300 });
+      const [row] = await run({ wrongid: 0.5 }, { wait: 2000 });
       assert.deepEqual([row?.answeredShare, row?.strange], [0.5, 50]);
     });
 
