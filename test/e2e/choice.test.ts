@@ -29,7 +29,13 @@ describe('the choice of a backend', requires('root', 'ip'), () => {
   after(() => Promise.all(farm.map(server => server.stop())));
 
   const backends = () => farm.map((server, index) => backend(`b${index}`, server));
-  const pool = (more: Record<string, unknown> = {}) => ({ probe: 'off', backends: backends(), ...more });
+  /** Without hedges: which backend is chosen is counted, and one that this process lets wait 8 ms would get company. */
+  const pool = (more: Record<string, unknown> = {}) => ({
+    probe: 'off',
+    hedge: 'off',
+    backends: backends(),
+    ...more,
+  });
 
   /** Which backend answered each name: its number. All at once, or one after another so that none has to wait. */
   async function answerers(front: Chorus, names: readonly string[], atOnce = true): Promise<number[]> {
