@@ -136,7 +136,8 @@ describe('a backend that answers wrongly', requires('root', 'ip', 'dig'), () => 
         }
         await client.close();
         const ids = server.queries.map(query => query.readUInt16BE(0));
-        assert.equal(ids.length, 200);
+        // One whose answer was late is asked again.
+        assert.ok(ids.length >= 200, `${ids.length} queries`);
         assert.ok(new Set(ids).size > 190, 'ids differ');
         const steps = new Set(ids.slice(1).map((id, at) => (id - ids[at]!) & 0xffff));
         assert.ok(steps.size > 150, 'ids do not count up');
