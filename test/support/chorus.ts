@@ -95,7 +95,9 @@ export class Chorus implements Address {
 
   /** GET on its API: status code and body. */
   async get(path: string): Promise<{ readonly code: number; readonly body: string }> {
-    const response = await fetch(`http://127.0.0.1:${this.apiPort}${path}`);
+    // Never by a connection that is kept: Chorus may be closing it just now.
+    const headers = { connection: 'close' };
+    const response = await fetch(`http://127.0.0.1:${this.apiPort}${path}`, { headers });
     return { code: response.status, body: await response.text() };
   }
 
