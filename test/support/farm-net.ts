@@ -220,7 +220,7 @@ export class FarmNet {
     return new FarmNet(client, routers, fronts, nodes, lan);
   }
 
-  /** Ends all of it: what runs on the hosts must have been ended before, or ends with the process that started it. */
+  /** Ends all of it, and all that runs on the hosts. */
   async stop(): Promise<void> {
     await Promise.all(
       this.routers.flatMap(({ daemons, watch }) => [watch.stop(), ...daemons.map(daemon => daemon.stop())]),

@@ -14,6 +14,7 @@ const ownFolders = ['/run', '/var/lib'];
 export class Host {
   readonly name: string;
   readonly #holder: Program;
+  readonly #started: Program[] = [];
 
   private constructor(name: string, holder: Program) {
     this.name = name;
@@ -51,7 +52,9 @@ export class Host {
 
   /** Starts a program on it. */
   start(command: string, args: readonly string[], options: StartOptions = {}): Program {
-    return new Program(command, args, { ...options, namespace: this.pid, mounts: true });
+    const program = new Program(command, args, { ...options, namespace: this.pid, mounts: true });
+    this.#started.push(program);
+    return program;
   }
 
   /** Runs a program on it to its end. */
@@ -99,7 +102,9 @@ export class Host {
     return readlinkSync(`/proc/${this.pid}/ns/net`) !== readlinkSync('/proc/1/ns/net');
   }
 
+  /** Ends it, and what was started on it: a program that still ran would hold the process that started it. */
   async stop(): Promise<void> {
+    await Promise.all(this.#started.map(program => program.kill()));
     await this.#holder.kill();
   }
 }
