@@ -95,11 +95,16 @@ export class Program {
       this.#child.on('close', (code, signal) => finish({ code, signal }));
       // A program's own children may hold its output open after its end: that is not waited for.
       this.#child.on('exit', (code, signal) => {
-        setTimeout(() => {
-          this.#child.stdout?.destroy();
-          this.#child.stderr?.destroy();
-          finish({ code, signal });
-        }, 500).unref();
+        setTimeout(
+          // What has come by then is read first, however late this process is.
+          () =>
+            setImmediate(() => {
+              this.#child.stdout?.destroy();
+              this.#child.stderr?.destroy();
+              finish({ code, signal });
+            }),
+          500,
+        ).unref();
       });
     });
   }
@@ -156,7 +161,7 @@ export class Program {
   }
 
   /** Waits until `look` gives something; fails with the log when the program ends first or the time is up. */
-  async until<T>(what: string, look: () => T | Promise<T>, deadline = 15_000) {
+  async until<T>(what: string, look: () => T | Promise<T>, deadline = 30_000) {
     let over = false;
     const seen = await poll(
       `${this.name}: ${what}`,
