@@ -14,7 +14,7 @@ export type PollOptions = {
 export async function poll<T>(
   what: string,
   look: () => T | Promise<T>,
-  { deadline = 15_000, every = 25, explain }: PollOptions = {},
+  { deadline = 30_000, every = 25, explain }: PollOptions = {},
 ): Promise<Exclude<T, undefined | false | null>> {
   const end = Date.now() + deadline;
   let reason = '';
