@@ -8,12 +8,15 @@ export type Change = { readonly at: number; readonly prefix: string; readonly ho
 
 /** Watches one router's table. Times are ms since 1970, with fractions. */
 export class RouteWatch {
+  readonly #router: Host;
   readonly #program: Program;
   readonly #changes: Change[] = [];
   readonly #now = new Map<string, ReadonlySet<string>>();
   #parsed = 0;
+  #marks = 0;
 
-  private constructor(program: Program) {
+  private constructor(router: Host, program: Program) {
+    this.#router = router;
     this.#program = program;
   }
 
@@ -21,13 +24,19 @@ export class RouteWatch {
   static async start(router: Host): Promise<RouteWatch> {
     // It says when it is ready by telling of an address that comes and goes.
     const program = router.start('ip', ['-ts', 'monitor', 'route', 'address'], { env: { TZ: 'UTC' } });
-    const watch = new RouteWatch(program);
-    await program.until('a notice of the kernel', async () => {
-      await router.run('ip', ['address', 'add', '127.9.9.9/32', 'dev', 'lo']);
-      await router.run('ip', ['address', 'del', '127.9.9.9/32', 'dev', 'lo']);
-      return program.stdout.includes('127.9.9.9');
-    });
+    const watch = new RouteWatch(router, program);
+    await watch.caughtUp();
     return watch;
+  }
+
+  /** Waits until all is known that the kernel has done so far: what is not there then was not there when this was called. */
+  async caughtUp(): Promise<void> {
+    const mark = `127.9.9.${++this.#marks}`;
+    await this.#program.until('a notice of the kernel', async () => {
+      await this.#router.run('ip', ['address', 'add', `${mark}/32`, 'dev', 'lo']);
+      await this.#router.run('ip', ['address', 'del', `${mark}/32`, 'dev', 'lo']);
+      return this.#program.stdout.includes(`${mark}/`);
+    });
   }
 
   /** All changes of a prefix so far, oldest first. A host route is named without its length, as ip(8) does. */
@@ -43,14 +52,14 @@ export class RouteWatch {
   }
 
   /** Waits for the first change after `since` from which on a prefix has this next hop (or any); gives when. */
-  appears(prefix: string, hop: string | undefined, since: number, deadline = 15_000): Promise<number> {
+  appears(prefix: string, hop: string | undefined, since: number, deadline = 30_000): Promise<number> {
     return this.#first(`${prefix} by way of ${hop ?? 'anybody'}`, prefix, since, deadline, hops =>
       hop === undefined ? hops.size > 0 : hops.has(hop),
     );
   }
 
   /** Waits for the first change after `since` from which on a prefix no longer has this next hop (or none at all); gives when. */
-  vanishes(prefix: string, hop: string | undefined, since: number, deadline = 15_000): Promise<number> {
+  vanishes(prefix: string, hop: string | undefined, since: number, deadline = 30_000): Promise<number> {
     return this.#first(`${prefix} not by way of ${hop ?? 'anybody'}`, prefix, since, deadline, hops =>
       hop === undefined ? hops.size === 0 : !hops.has(hop),
     );
@@ -78,7 +87,7 @@ export class RouteWatch {
     return poll(what, () => this.changes(prefix).find(({ at, hops }) => at >= since && is(hops))?.at, {
       deadline,
       every: 10,
-      explain: () => this.#program.log,
+      explain: () => `since ${new Date(since).toISOString()}\n${this.story(prefix)}\n${this.#program.log}`,
     });
   }
 
