@@ -116,8 +116,10 @@ describe('nftables', requires('root', 'ip', 'nft', 'named', 'nsenter', 'unshare'
             probe: {
               name: 'id.farm.test',
               type: 'TXT',
-              interval: '200ms',
-              timeout: '200ms',
+              interval: '500ms',
+              timeout: '500ms',
+              // A machine that is busy may be late with an answer or two: only ida dies here.
+              window: { failures: 4, of: 4 },
             },
             backends: names.flatMap(name => [
               backend(name, { address: address4(name), port: port(name) }),
@@ -167,7 +169,7 @@ describe('nftables', requires('root', 'ip', 'nft', 'named', 'nsenter', 'unshare'
       for (let round = 0; round < 30; round++) {
         // Each from a port of its own.
         const answers = await Promise.all(
-          Array.from({ length: 10 }, (_, i) => askUdp(service, question(round * 10 + i), 2000)),
+          Array.from({ length: 10 }, (_, i) => askUdp(service, question(round * 10 + i), 10_000)),
         );
         for (const answer of answers) seen.set(who(answer), (seen.get(who(answer)) ?? 0) + 1);
       }
@@ -175,12 +177,13 @@ describe('nftables', requires('root', 'ip', 'nft', 'named', 'nsenter', 'unshare'
       await changes;
       assert.equal(seen.get(undefined), undefined, JSON.stringify([...seen]));
       assert.ok((seen.get('ann') ?? 0) > 30 && (seen.get('ida') ?? 0) > 30, JSON.stringify([...seen]));
-      for (let id = 0; id < 10; id++) assert.ok(who(await askTcp(service, question(id))));
+      for (let id = 0; id < 10; id++)
+        assert.ok(who(await askTcp(service, question(id), 15_000)), chorus.program.log);
     });
 
     test(`${service.address}: an answer of several fragments arrives whole`, async () => {
       const big = packet({ name: 'big.farm.test', type: 16, counts: [1, 0, 0, 1], rest: opt(4096) });
-      const answer = await askUdp(service, big, 2000);
+      const answer = await askUdp(service, big, 10_000);
       assert.ok((answer?.length ?? 0) > 3000, `${answer?.length} octets`);
     });
   }
@@ -201,51 +204,69 @@ describe('nftables', requires('root', 'ip', 'nft', 'named', 'nsenter', 'unshare'
   });
 
   test('a backend that health removes gets nothing any more, and no flow sticks to it', async () => {
-    // Clients that keep their port, as stub resolvers and other resolvers do, some of them on the one that dies.
-    const clients = Array.from({ length: 12 }, () => new UdpClient(service4));
+    // Clients that keep their port, as stub resolvers and other resolvers do, some of them on the one that dies: of so many that
+    // choose by their ports, one in three on average.
+    const clients = Array.from({ length: 48 }, () => new UdpClient(service4));
     const connections = Array.from({ length: 12 }, () => new TcpClient(service4));
+    /** Fails with all that there is to know. */
+    const check = async (good: boolean, what: string) => {
+      if (good) return;
+      assert.fail(`${what}\n${JSON.stringify(await shares(0))}\n${await listing()}\n${chorus.program.log}`);
+    };
     /** Who answers each of them; every answer comes from the address that was asked. */
     const asked = (id: number) =>
       Promise.all(
         clients.map(async client => {
           client.send(question(id));
-          const { bytes, from } = await poll('an answer', () => client.received.shift());
+          const { bytes, from } = await poll('an answer', () => client.received.shift(), {
+            explain: () => chorus.program.log,
+          });
           assert.equal(from, `${service4.address}#${service4.port}`);
           return who(bytes);
         }),
       );
     try {
       const first = await asked(1);
-      assert.ok(first.includes('ida'), 'some of them are with ida');
+      await check(first.includes('ida'), `${first}: some of them are with ida`);
       for (const connection of connections) connection.send(question(1));
-      const held = await Promise.all(connections.map(async connection => who(await connection.next())));
+      const held = await Promise.all(connections.map(async connection => who(await connection.next(15_000))));
+      await check(!held.includes(undefined), `${held}: all are answered`);
       servers.get('ida')!.signal('SIGSTOP');
       await poll('ida to have no slot', async () => (await shares(0)).ida === 0, {
         deadline: 30_000,
         explain: () => chorus.program.log,
       });
       const then = await asked(2);
-      assert.deepEqual([...new Set(then)].sort(), ['ann', 'kai']);
+      await check([...new Set(then)].sort().join() === 'ann,kai', `${then}: all are with the other two`);
       // Those of others were left where they were.
-      first.forEach((name, at) => {
-        if (name !== 'ida') assert.equal(then[at], name);
-      });
+      const moved = first.flatMap((name, at) =>
+        name === 'ida' || then[at] === name ? [] : [`${name} → ${then[at]}`],
+      );
+      await check(moved.length === 0, `moved: ${moved}`);
       for (const [at, connection] of connections.entries()) {
         connection.send(question(2));
         // A connection to one that is gone is reset, so that its client asks again at once.
-        if (held[at] === 'ida') assert.ok(await connection.ends(), 'it is reset');
-        else assert.equal(who(await connection.next()), held[at]);
+        if (held[at] === 'ida')
+          await check(await connection.ends(15_000), `connection ${at} of ${held}: it is reset`);
+        else
+          await check(
+            who(await connection.next(15_000)) === held[at],
+            `connection ${at} of ${held}: it is answered`,
+          );
       }
       for (let id = 0; id < 30; id++) {
-        const name = who(await askTcp(service4, question(id)));
-        assert.ok(name, `question ${id}: ${JSON.stringify(await shares(0))}\n${chorus.program.log}`);
+        const name = who(await askTcp(service4, question(id), 15_000));
+        await check(name !== undefined, `question ${id} over TCP`);
       }
     } finally {
       servers.get('ida')!.signal('SIGCONT');
       for (const client of clients) await client.close();
       for (const connection of connections) connection.close();
     }
-    await poll('ida to be back', async () => Number((await shares(0)).ida) > 0.3, { deadline: 30_000 });
+    await poll('ida to be back', async () => Number((await shares(0)).ida) > 0.3, {
+      deadline: 30_000,
+      explain: () => chorus.program.log,
+    });
   });
 
   test('what somebody else does to the table is put right', async () => {
