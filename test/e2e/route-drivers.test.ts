@@ -28,7 +28,7 @@ function speaker(name: SessionName): RouteDriverUnderTest {
     expresses: { ...everything, prepend: name === 'outer' },
     foreign: [],
     // The router sees the end of a dead process at once, and waits out the hold time of 3 s for one that hangs.
-    deadMan: { dead: 2_000, hung: 9_000 },
+    deadMan: { dead: 2_500, hung: 15_000 },
     options: requires('bird', 'birdc', 'ip', 'root'),
     async start(peer) {
       return {
@@ -105,7 +105,7 @@ const subjects: readonly RouteDriverUnderTest[] = [
     sessions: ['outer', 'inner'],
     expresses: everything,
     foreign: [],
-    deadMan: { dead: 2_500, hung: 10_000 },
+    deadMan: { dead: 6_000, hung: 20_000 },
     options: requires('exabgp', 'bird', 'ip', 'root'),
     async start(router) {
       return {
