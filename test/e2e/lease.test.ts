@@ -52,7 +52,7 @@ routeDriverContract({
   },
   foreign,
   // The lifetime is 2 s; the bound leaves room for a busy machine.
-  deadMan: { dead: 5_000, hung: 5_000 },
+  deadMan: { dead: 8_000, hung: 8_000 },
   options: requires('bird', 'birdc', 'ip', 'root'),
   async start() {
     const software = await startBird(`router id ${session.outer.ours};
@@ -139,11 +139,15 @@ for (const daemon of ['bird', 'frr'] as const) {
           const began = performance.now();
           driver.want([graded(grade)]);
           const took = performance.now() - began;
-          await poll(`MED ${meds[grade]}`, async () => (await seen())?.med === meds[grade], {
-            explain: () => JSON.stringify(driver.report()),
-          });
-          const communities = grade === 'draining' ? ['65535:0'] : [];
-          assert.deepEqual((await seen())?.communities, communities);
+          const route = await poll(
+            `MED ${meds[grade]}`,
+            async () => {
+              const now = await seen();
+              return now?.med === meds[grade] && now;
+            },
+            { explain: () => `${JSON.stringify(driver.report())}\n${router.program.log}` },
+          );
+          assert.deepEqual(route.communities, grade === 'draining' ? ['65535:0'] : []);
           // With FRR the address is away for a part of that, which bgpd overlooks for 50 ms at most: a machine that is too
           // busy to go on within 20 ms may show it.
           if (daemon === 'frr' && took > 20) t.diagnostic(`the move to ${grade} was held up: ${took} ms`);
@@ -166,7 +170,10 @@ for (const daemon of ['bird', 'frr'] as const) {
           await poll('the route', async () => (await seen()) !== undefined, { explain: () => program.log });
           const at = Date.now();
           program.signal(signal);
-          await poll('the route to go', async () => (await seen()) === undefined, { deadline: 6_000 });
+          await poll('the route to go', async () => (await seen()) === undefined, {
+            deadline: 10_000,
+            explain: () => `${program.log}\n${router.program.log}`,
+          });
           const gone = router.events.findLast(event => event.kind === 'removed' && event.prefix === prefix);
           t.diagnostic(`gone after ${(gone?.at ?? 0) - at} ms`);
         });
