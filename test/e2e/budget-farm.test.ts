@@ -30,7 +30,13 @@ function configuration(front: number, settle = '1s'): string {
     workers: 1,
     pools: {
       default: {
-        probe: { name: 'probe.wild.lab.internal', interval: '100ms', timeout: '100ms' },
+        probe: {
+          name: 'probe.wild.lab.internal',
+          interval: '200ms',
+          timeout: '200ms',
+          // None of them is down because a busy machine was late with three answers.
+          window: { failures: 5, of: 5 },
+        },
         backends: [{ name: `node${front}`, address: `${nodeAddress(front)}:53` }],
       },
     },
@@ -143,6 +149,7 @@ describe(
       assert.deepEqual(
         router!.watch.changes(service.ipv4).filter(({ at }) => at > began),
         [],
+        `${router!.watch.story(service.ipv4)}\n${log()}`,
       );
     });
 
@@ -152,10 +159,19 @@ describe(
       await nodes[0]!.kill();
       const gone = await router!.watch.vanishes(service.ipv4, frontAddress(1, 1), dead);
       // The backend's verdict, as the front has logged it.
-      const line = daemons[0]!.stderr.split('\n').find(text => / to=down/.test(text)) ?? '';
-      const took = gone - Date.parse(line.slice(0, 24));
+      const down = await poll(
+        'the verdict in the log',
+        () =>
+          daemons[0]!.stderr
+            .split('\n')
+            .filter(text => / to=down/.test(text))
+            .map(text => Date.parse(text.slice(0, 24)))
+            .find(at => at >= dead),
+        { explain: log },
+      );
+      const took = gone - down;
       t.diagnostic(`verdict down → route gone, with permission: ${took.toFixed(0)} ms`);
-      assert.ok(took < 1000, `${took} ms`);
+      assert.ok(took < 2000, `${took} ms\n${log()}`);
       await announced(2, 3);
       await nodes[1]!.kill();
       await announced(3);
@@ -163,7 +179,9 @@ describe(
       // The others come back with it: nobody is to blame here.
       await announced(1, 2, 3);
       for (const front of fronts) await says(front, 'degraded', 'everybody');
-      assert.match(daemons[2]!.stderr, /everybody finds a service address down/);
+      await poll('the alarm', () => /everybody finds a service address down/.test(daemons[2]!.stderr), {
+        explain: log,
+      });
       await startNode(3);
       await announced(3);
       await says(1, 'down', 'granted');

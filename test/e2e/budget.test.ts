@@ -172,7 +172,8 @@ describe('the withdrawal budget with etcd', requires('etcd', 'etcdctl', 'root'),
     etcd = new Program('etcd', [
       ...['--data-dir', join(folder, 'data'), '--listen-client-urls', url, '--advertise-client-urls', url],
       ...['--listen-peer-urls', 'http://127.0.0.1:2380'],
-      ...['--heartbeat-interval', '50', '--election-timeout', '500'],
+      // What is tested does not wait for the disk of the machine.
+      ...['--heartbeat-interval', '50', '--election-timeout', '500', '--unsafe-no-fsync'],
     ]);
     await etcd.until(
       'health',
@@ -259,7 +260,9 @@ describe('the withdrawal budget with etcd', requires('etcd', 'etcdctl', 'root'),
     two.health(false);
     await two.is('degraded', 'away');
     assert.equal(one.state, 'down');
-    assert.equal(two.budget.status().problems[0]?.code, 'ETCD_UNREACHABLE');
+    await poll('the problem', () => two.budget.status().problems[0]?.code === 'ETCD_UNREACHABLE', {
+      explain: () => JSON.stringify([two.budget.status(), two.notices]),
+    });
     etcd.signal('SIGCONT');
     await two.is('down', 'granted');
     two.health(true);
@@ -378,7 +381,7 @@ describe('the withdrawal budget with etcd', requires('etcd', 'etcdctl', 'root'),
           ...['--name', `e${server}`, '--data-dir', join(folder, `e${server}`), '--initial-cluster', cluster],
           ...['--listen-client-urls', at(server), '--advertise-client-urls', at(server)],
           ...['--listen-peer-urls', at(server, 1), '--initial-advertise-peer-urls', at(server, 1)],
-          ...['--heartbeat-interval', '50', '--election-timeout', '500'],
+          ...['--heartbeat-interval', '50', '--election-timeout', '500', '--unsafe-no-fsync'],
         ]),
     );
     const etcds = three.map(server => at(server));
@@ -411,7 +414,7 @@ describe('the withdrawal budget with etcd', requires('etcd', 'etcdctl', 'root'),
         urls: ['http://127.0.0.1:1', url],
         auth: null,
         tls: { ca: null, cert: null, key: null },
-        timeout: 500,
+        timeout: 5000,
       },
       wait,
     );
