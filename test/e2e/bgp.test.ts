@@ -193,11 +193,11 @@ for (const kind of kinds) {
       const speaker = await Speaker.start(t, optionsFor('outer4'), wanted('outer4'));
       await has('outer4', 2, 15_000, speaker);
       await peer.kill();
-      await speaker.until('the end', ({ state, routes }) => state !== 'up' && routes.length === 0, 2_000);
+      await speaker.until('the end', ({ state, routes }) => state !== 'up' && routes.length === 0, 5_000);
       assert.match(speaker.report.problem?.code ?? '', /^BGP_(ENDED|REFUSED)$/);
       await peer.start();
       const started = Date.now();
-      await has('outer4', 2, 10_000, speaker);
+      await has('outer4', 2, 20_000, speaker);
       t.diagnostic(`announced ${Date.now() - started} ms after it took commands`);
     });
 
@@ -208,7 +208,8 @@ for (const kind of kinds) {
       const killed = Date.now();
       await other.kill();
       await poll('nothing', async () => (await prefixes('outer4')).length === 0, {
-        deadline: 2_500,
+        // Less than the hold time, which is 9 s.
+        deadline: 5_000,
         every: 1,
         explain: () => peer.log,
       });
@@ -219,7 +220,7 @@ for (const kind of kinds) {
       const speaker = await Speaker.start(t, optionsFor('outer4'), wanted('outer4'));
       await has('outer4', 2, 15_000, speaker);
       await speaker.close('maintenance: ticket 4711');
-      await has('outer4', 0, 2_000);
+      await has('outer4', 0, 5_000, speaker);
       await poll('its words', async () => (await peer.lastError()).includes('ticket 4711'), {
         explain: () => peer.log,
       });
@@ -304,7 +305,7 @@ describe('BGP sessions of every kind (BIRD 2)', requires('bird', 'birdc', 'ip', 
     const speaker = await Speaker.start(t, optionsFor('outer4'), wanted('outer4'));
     await speaker.until('the session', ({ state, routes }) => state === 'up' && routes.length === 2);
     peer.program.signal('SIGSTOP');
-    await speaker.until('the end', ({ state, routes }) => state !== 'up' && routes.length === 0, 9_000);
+    await speaker.until('the end', ({ state, routes }) => state !== 'up' && routes.length === 0, 15_000);
     assert.match(speaker.told, /Hold Timer Expired/);
     peer.program.signal('SIGCONT');
     await speaker.until('the session again', ({ state }) => state === 'up', 20_000);
