@@ -5,7 +5,7 @@
 import { readlinkSync } from 'node:fs';
 import koffi from 'koffi';
 import { poll } from './poll.ts';
-import { must, Program } from './process.ts';
+import { must, Program, run } from './process.ts';
 
 const cloneNewNet = 0x40000000;
 let isolated = false;
@@ -57,6 +57,8 @@ export class Namespace {
 
   /** Lays a cable between an interface `near` of this test's namespace and `far` of this one, both up. */
   async cable(near: string, far: string): Promise<void> {
+    // One to a namespace that has ended goes a moment later: its name may still be taken.
+    await run('ip', ['link', 'delete', near]);
     await must('ip', ['link', 'add', near, 'type', 'veth', 'peer', 'name', far, 'netns', String(this.pid)]);
     await must('ip', ['link', 'set', near, 'up']);
     await must('ip', ['link', 'set', far, 'up'], { namespace: this.pid });
