@@ -134,6 +134,7 @@ for (const daemon of ['bird', 'frr'] as const) {
           clearInterval(beat);
           await driver.close(1000, '');
         });
+        const flaps: string[] = [];
         for (const grade of ['primary', 'backup', 'draining', 'degraded', 'primary'] as const) {
           const since = router.events.length;
           const began = performance.now();
@@ -151,11 +152,11 @@ for (const daemon of ['bird', 'frr'] as const) {
           // With FRR the address is away for a part of that, which bgpd overlooks for 50 ms at most: a machine that is too
           // busy to go on within 20 ms may show it.
           if (daemon === 'frr' && took > 20) t.diagnostic(`the move to ${grade} was held up: ${took} ms`);
-          else {
-            const removed = router.events.slice(since).filter(event => event.kind === 'removed');
-            assert.deepEqual(removed, []);
-          }
+          else if (router.events.slice(since).some(event => event.kind === 'removed')) flaps.push(grade);
         }
+        // So may zebra, where it is held up between the two: once, not each time.
+        const allowed = daemon === 'frr' ? 1 : 0;
+        assert.ok(flaps.length <= allowed, `it was away at ${flaps}\n${router.program.log}`);
         const at = Date.now();
         driver.want([]);
         await poll('the route to go', async () => (await seen()) === undefined, { every: 5 });
