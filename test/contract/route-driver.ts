@@ -279,7 +279,11 @@ export function routeDriverContract(subject: RouteDriverUnderTest): void {
           { explain: () => `${working.told}\n${explain()}` },
         );
       }
-      assert.ok(eventsOf(`${v4}/32`, since).every(({ kind }) => kind === 'replaced'));
+      assert.deepEqual(
+        eventsOf(`${v4}/32`, since).filter(({ kind }) => kind !== 'replaced'),
+        [],
+        explain(),
+      );
       assert.deepEqual(eventsOf(`${v6}/128`, since), [], 'the other address is left alone');
     });
 
@@ -290,7 +294,7 @@ export function routeDriverContract(subject: RouteDriverUnderTest): void {
       const since = router.events.length;
       working.want(announcement(v6));
       await has(working, [`${v6}/128`]);
-      assert.deepEqual(eventsOf(`${v6}/128`, since), []);
+      assert.deepEqual(eventsOf(`${v6}/128`, since), [], explain());
       working.want();
       await has(working, []);
       await says(working, []);
@@ -309,7 +313,7 @@ export function routeDriverContract(subject: RouteDriverUnderTest): void {
       // What comes after it on the same way shows that nothing else is under way.
       working.want(announcement(v4), announcement(v6), announcement('192.0.2.54'));
       await has(working, [...known, '192.0.2.54/32']);
-      for (const prefix of known) assert.deepEqual(eventsOf(prefix, since), []);
+      for (const prefix of known) assert.deepEqual(eventsOf(prefix, since), [], explain());
     });
 
     test('under rapid changes the latest wins', async t => {
@@ -334,7 +338,7 @@ export function routeDriverContract(subject: RouteDriverUnderTest): void {
       await working.close();
       await has(working, []);
       assert.equal((await foreign()).length, subject.foreign.length);
-      for (const prefix of subject.foreign) assert.deepEqual(eventsOf(prefix, since), []);
+      for (const prefix of subject.foreign) assert.deepEqual(eventsOf(prefix, since), [], explain());
     });
 
     test('a session that is broken comes back with what is wanted', async t => {
@@ -428,7 +432,7 @@ export function routeDriverContract(subject: RouteDriverUnderTest): void {
         if (after !== null) {
           await poll('its routes to go', async () => (await there()).length === 0, {
             deadline: after,
-            explain,
+            explain: () => `${other.log}\n${explain()}`,
           });
         }
         await other.kill();
