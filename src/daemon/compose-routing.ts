@@ -135,19 +135,18 @@ export class ServiceRoutes {
     const plan: RoutingPlan = { addresses, drivers: addresses.length === 0 ? [] : drivers, drain };
     const mine = addresses.map(({ address }) => address);
     const before = this.#snapshot?.routes.addresses.map(({ address }) => address) ?? [];
-    const unbring = await this.#bring(snapshot);
     let agreement: Agreement | null = null;
     let made: PreparedDrivers;
     try {
       agreement = await this.#agree(snapshot);
       made = await this.#routing.prepare(plan);
     } catch (error) {
-      unbring();
       this.#unagree(agreement);
       throw error;
     }
     this.#claims.apply([...before, ...mine]);
     await this.#claimed();
+    const unbring = await this.#bring(snapshot);
     return {
       commit: () => {
         this.#snapshot = snapshot;
@@ -177,11 +176,12 @@ export class ServiceRoutes {
   /** Lets listeners bind to addresses that a driver brings to this machine, before it does. Gives what takes them away again. */
   async #bring({ routes: { addresses, drivers } }: Snapshot): Promise<() => void> {
     const undo: (() => void)[] = [];
+    const alone = this.#snapshot === null && this.#claims.refused() === null;
     for (const driver of drivers) {
       if (driver.kind !== 'lease') continue;
       const { bringAddresses } = await import('#route/drivers/lease/bring.ts');
       const its = addresses.filter(({ via }) => via.includes(driver.name)).map(({ address }) => address);
-      const { reason, undo: unbring } = bringAddresses(driver.options, its);
+      const { reason, undo: unbring } = bringAddresses(driver.options, its, undefined, alone);
       undo.push(unbring);
       if (reason !== null)
         this.#needs.log.warn('listeners may not find their service addresses', {

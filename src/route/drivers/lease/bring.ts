@@ -2,8 +2,8 @@
 import { reasonOf } from '#kit/errors.ts';
 import { isIpv6 } from '#net/address.ts';
 import { type AddressKernel, openNetlink } from '#net/netlink.ts';
-import { forever } from '#net/rtnetlink.ts';
-import { hostBits, loopback, ourProtocol } from './leases.ts';
+import { forever, type KernelAddress } from '#net/rtnetlink.ts';
+import { hostBits, isOurs, loopback, ourProtocol } from './leases.ts';
 import type { LeaseOptions } from './options.ts';
 
 /** An IPv6 address is there so long for a listener to bind to it, s. The driver takes it away with its first lease. */
@@ -14,18 +14,26 @@ export type Brought = { readonly reason: string | null; readonly undo: () => voi
 
 /**
  * Gives the addresses their permanent copies. An IPv6 socket binds only to an address that an interface has, so those are
- * put on the loopback interface for a moment too. Never throws, and neither does `undo`.
+ * put on the loopback interface for a moment too. Never throws, and neither does `undo`. `alone`: no other process announces
+ * them, and this one does not yet: a lease that there is has been left by one that died, and may end before a listener binds.
  */
 export function bringAddresses(
   { permanent }: Pick<LeaseOptions, 'permanent'>,
   addresses: readonly string[],
   open: () => AddressKernel = openNetlink,
+  alone = false,
 ): Brought {
   const added: ((kernel: AddressKernel) => void)[] = [];
   const work = () => {
     if (permanent === 'off' || addresses.length === 0) return;
     using(open, kernel => {
-      const there = new Set(kernel.addresses().map(({ address }) => address));
+      const stands = (each: KernelAddress) => !(alone && isOurs(each) && each.valid < forBinding);
+      const there = new Set(
+        kernel
+          .addresses()
+          .filter(stands)
+          .map(({ address }) => address),
+      );
       const routed = new Set(kernel.localRoutes(ourProtocol).map(({ address }) => address));
       for (const address of addresses) {
         if (permanent === 'route' && !routed.has(address)) {

@@ -471,6 +471,26 @@ test('listeners find their addresses before the first lease', () => {
   );
 });
 
+test('a lease that a process left that died is not relied on, and that of one that lives is', () => {
+  const kernel = new FakeKernel();
+  kernel.setAddress({ address: v6, bits: 128, link: 2, lifetime: 1, protocol: ourProtocol });
+  const lifetimes = () => kernel.addresses().map(({ link, valid }) => [link, valid]);
+  bringAddresses({ permanent: 'route' }, [v6], () => kernel);
+  assert.deepEqual(lifetimes(), [[2, 1]]);
+  bringAddresses({ permanent: 'route' }, [v6], () => kernel, true);
+  assert.deepEqual(lifetimes(), [
+    [2, 1],
+    [1, 30],
+  ]);
+  // It may have been brought, and left so: then it stays for as long as one that is new.
+  kernel.setAddress({ address: v6, bits: 128, link: 1, lifetime: 3, protocol: ourProtocol });
+  bringAddresses({ permanent: 'route' }, [v6], () => kernel, true);
+  assert.deepEqual(lifetimes(), [
+    [2, 1],
+    [1, 30],
+  ]);
+});
+
 test('what was brought for nothing is taken away again, and nothing else', () => {
   const kernel = new FakeKernel();
   const open = () => {

@@ -14,6 +14,7 @@ import type { DriverReport, DriverState, DriverWorld, RouteDriver } from '../../
 import {
   hostBits,
   interfacesOf,
+  isOurs,
   type Lease,
   leaseKey,
   leasesOf,
@@ -438,9 +439,4 @@ function isAt(
   { lease, link }: { readonly lease: Lease; readonly link: number },
 ): boolean {
   return found.link === link && found.address === lease.address && found.bits === lease.bits;
-}
-
-/** A lease, by us or by a former run; kernels before 5.18 keep no protocol. */
-function isOurs({ valid, protocol }: KernelAddress): boolean {
-  return valid !== forever && (protocol === ourProtocol || protocol === 0);
 }

@@ -1,5 +1,6 @@
 /** Which addresses are to be leased where, and what a lease cannot tell. Pure. */
 import { isIpv6 } from '#net/address.ts';
+import { forever, type KernelAddress } from '#net/rtnetlink.ts';
 import { type Announcement, formatPrefix, type Grade, type Prefix } from '../../announcement.ts';
 import type { LeaseOptions } from './options.ts';
 
@@ -16,6 +17,11 @@ export type Lease = {
   /** The prefix that is announced by it; null: a marker. */
   readonly prefix: Prefix | null;
 };
+
+/** A lease, by us or by a former run; kernels before 5.18 keep no protocol. */
+export function isOurs({ valid, protocol }: Pick<KernelAddress, 'valid' | 'protocol'>): boolean {
+  return valid !== forever && (protocol === ourProtocol || protocol === 0);
+}
 
 /** Identifies a lease. */
 export function leaseKey(lease: Pick<Lease, 'interface' | 'address' | 'bits'>): string {
