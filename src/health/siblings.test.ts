@@ -101,14 +101,22 @@ test('one that fails at 30% is out soon although doubt takes most of its traffic
   }
 });
 
-test('a fault that everybody has from one moment on is nobody’s, however large', () => {
-  for (let seed = 1; seed <= 20; seed++) {
-    for (const servfail of [0.05, 0.1, 0.3, 0.6, 1]) {
-      const farm = new Farm(4, seed);
-      for (let i = 0; i < 60; i++) farm.step(500, () => ({}));
-      for (let i = 0; i < 100; i++) {
-        for (const found of farm.step(500, () => ({ servfail })))
-          assert.ok(!found || found.score < 1, `seed ${seed}: ${found?.detail}`);
+test('a fault that everybody has from one moment on is nobody’s, however large, with whatever company and load', () => {
+  for (const [size, rate] of [
+    [4, 500],
+    [2, 500],
+    [2, 100],
+    [4, 50],
+    [12, 100],
+  ] as const) {
+    for (let seed = 1; seed <= 20; seed++) {
+      for (const servfail of [0.05, 0.1, 0.3, 0.6, 1]) {
+        const farm = new Farm(size, seed * 7919);
+        for (let i = 0; i < 60; i++) farm.step(rate, () => ({}));
+        for (let i = 0; i < 100; i++) {
+          for (const found of farm.step(rate, () => ({ servfail })))
+            assert.ok(!found || found.score < 1, `${size} at ${rate}/s, seed ${seed}: ${found?.detail}`);
+        }
       }
     }
   }

@@ -63,6 +63,9 @@ const changes = [0.1, 0.3, 0.8] as const;
 /** Scales on which the siblings' share is taken for it: how it usually is, and the last moments. */
 const usual = 4;
 const lastMoments = [0, 1, 2] as const;
+/** So much of the certainty has to come from what the siblings did in the same time: a fault may have begun everywhere. */
+const concurrent = 0.7;
+const enough = 0.25;
 /** The scale with which it fades. */
 const changeFades = 5;
 /** Kinds of failure, for the reason in words. */
@@ -106,7 +109,7 @@ class Member {
   ended = 0;
   bad = 0;
   /** Of each of `changes`: the sum, and what ended and failed since it was 0. */
-  readonly change = Array.from(changes, () => ({ sum: 0, ended: 0, bad: 0 }));
+  readonly change = Array.from(changes, () => ({ sum: 0, ended: 0, bad: 0, allEnded: 0, allBad: 0 }));
   /** The pool's and its own numbers when its silence began. */
   streak = { at: 0, asked: 0, answered: 0, own: 0, blamed: 0 };
   fresh = true;
@@ -136,6 +139,11 @@ export class Siblings {
   /** The best third, and the middle one, of a large pool on each scale; NaN until somebody asks in this tick. */
   readonly #thirds = new Float64Array(scales);
   readonly #middles = new Float64Array(scales);
+  /** What ended at all members in time, and failures among it: since the start, and before this tick. */
+  #ended = 0;
+  #bad = 0;
+  #endedBefore = 0;
+  #badBefore = 0;
   /** Queries and answers of all members, since the start. */
   #asked = 0;
   #answered = 0;
@@ -151,6 +159,8 @@ export class Siblings {
     this.#at = at;
     for (let scale = 0; scale < scales; scale++) this.#fade[scale] = 0.5 ** (passed / halfLives[scale]!);
     this.#whole.fill(0);
+    this.#endedBefore = this.#ended;
+    this.#badBefore = this.#bad;
     this.#thirds.fill(Number.NaN);
     this.#middles.fill(Number.NaN);
   }
@@ -186,6 +196,8 @@ export class Siblings {
     // What never came is known late, beside what ended meanwhile.
     member.ended = ended - lost;
     member.bad = bad - lost;
+    this.#ended += member.ended;
+    this.#bad += member.bad;
     const nxdomain = grown(member, counts, liveField.nxdomain);
     const { sums } = member;
     for (let scale = 0, at = 0; scale < scales; scale++, at += sum.size) {
@@ -290,6 +302,10 @@ export class Siblings {
       if (!each) continue;
       const gain =
         share <= p ? -Infinity : bad * Math.log(share / p) + (ended - bad) * Math.log((1 - share) / (1 - p));
+      if (each.sum === 0) {
+        each.allEnded = this.#endedBefore;
+        each.allBad = this.#badBefore;
+      }
       each.sum = each.sum * fade + gain;
       if (each.sum <= 0) {
         each.sum = each.ended = each.bad = 0;
@@ -299,10 +315,15 @@ export class Siblings {
       each.bad += bad;
       if (each.bad < fewest) continue;
       const seen = each.bad / each.ended;
-      const score = each.sum / this.#rules.certainty;
+      // The sum chose its own stretch of time, and so the worst: a bit above `least` is not enough.
+      const beyond = chernoff(each.ended, seen, this.#rules.least);
+      const others = this.#ended - each.allEnded - each.ended;
+      const theirs = this.#bad - each.allBad - each.bad;
+      const apart = differ(each.ended, each.bad, others, Math.max(0, theirs));
+      const score = Math.min(each.sum, apart / concurrent) / this.#rules.certainty;
       worst = stronger(worst, {
         kind: seen >= 0.5 ? 'failing' : 'sporadic',
-        score: seen < this.#rules.least ? Math.min(doubtful, score) : score,
+        score: beyond < this.#rules.certainty * enough ? Math.min(doubtful, score) : score,
         detail: this.#words(member, seen, each.ended, siblings),
       });
     }
@@ -402,6 +423,13 @@ export function chernoff(n: number, share: number, p: number): number {
   if (share <= p) return 0;
   const rest = share >= 1 ? 0 : (1 - share) * Math.log((1 - share) / (1 - p));
   return n * (share * Math.log(share / p) + rest);
+}
+
+/** How surely two samples, `bad` of `n` each, are not of one share: the log of the ratio of likelihoods. */
+function differ(n: number, bad: number, m: number, badToo: number): number {
+  if (n <= 0 || m <= 0 || bad / n <= badToo / m) return 0;
+  const share = (bad + badToo) / (n + m);
+  return chernoff(n, bad / n, share) + chernoff(m, 1 - badToo / m, 1 - share);
 }
 
 function percent(share: number): string {
