@@ -222,7 +222,7 @@ export class Front {
       const stale = (this.#table.get(twin, field.marks) & mark.staleGiven) !== 0;
       if (stale && this.#keeping && this.#fromStale(count.staleTimer, from, tcp, now)) return;
       if (this.#table.crowded(twin)) {
-        if (!this.#makeRoom(gives.crowd, twin, from, now)) {
+        if (!this.#makeRoom(gives.crowd, twin, from, now) && !this.#makeRoom(gives.hog, twin, from, now)) {
           if (!stale && this.#keeping && this.#fromStale(count.staleCrowd, from, tcp, now)) return;
           this.#counts[count.fullQuestion]!++;
           this.#replies.refuse(query, from, rcode.servfail, extendedError.other);

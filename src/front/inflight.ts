@@ -12,8 +12,12 @@ export const maxWaiters = 65_536;
 /** From so many queries or clients on, books are kept of who has how many; below the other, no more. */
 const crowdedFrom = maxInFlight / 2;
 const crowdedTo = maxInFlight / 4;
-/** Who may have to give way: any waiter, only one that is the only one of its query, or only one of many where places are scarce. */
-export const gives = { any: 0, alone: 1, crowd: 2 } as const;
+/**
+ * Who may have to give way: any waiter; only one that is the only one of its query; only one of many where places are scarce; any one of
+ * a network that has an eighth of all that wait.
+ */
+export const gives = { any: 0, alone: 1, crowd: 2, hog: 3 } as const;
+const hogShare = 1 / 8;
 /**
  * While fewer places than this are free, a query gets one more client only while it has less than one for each `placesToShare` that are
  * free: names that are slow and much asked must not keep all others out.
@@ -394,6 +398,7 @@ export class InFlight {
     if (!books.on) return 0;
     const mine = books.of(networkHigh(this.#u8, this.#i32, from), networkLow(this.#u8, this.#i32, from));
     if (mine + 1 >= books.most) return 0;
+    if (who === gives.hog && books.most < this.waiting * hogShare) return 0;
     let thing = books.first;
     for (let i = 0; i < maxGivingWay && thing !== 0; i++, thing = books.after(thing)) {
       const at = this.#waiters + thing * waiterStride;

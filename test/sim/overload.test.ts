@@ -306,6 +306,25 @@ describe('a full table', () => {
     assert.equal(world.front.inFlight, 0);
   });
 
+  test('of clients that wait serves many light ones that ask one name at the cost of a network with many names', () => {
+    const world = new World(quiet);
+    const heavy = 55_000;
+    for (let i = 0; i < heavy; i++) world.ask(query(`n${i}.example.`, 'A', { id: i }), 1);
+    for (let i = 0; i < 1000; i++) {
+      const bytes = encodeMessage(query('popular.example.', 'A', { id: i }));
+      world.packet(bytes, 0, false, `10.${1 + (i >> 8)}.${i & 255}.1`);
+    }
+    assert.equal(world.count('fullQuestion'), 0);
+    assert.ok(world.count('shedWaiters') > 0);
+    assert.ok(
+      world.replies.every(({ client }) => client === 1),
+      'who gives way is the heavy one',
+    );
+    for (const to of [...world.sent]) world.answer(to, { answers: [] });
+    assert.equal(world.replies.length, heavy + 1000);
+    assert.equal(world.front.inFlight, 0);
+  });
+
   test('slow names that are much asked never keep out who asks for others', () => {
     const world = new World({ plan: { limits: { ...limits, zones: false } } });
     // One of the slow ones is known from before.
