@@ -60,6 +60,8 @@ function prepare(plan: WorkerPlan): void {
   abort();
   try {
     engine ??= makeEngine(plan);
+    // Before privileges are given up.
+    if (!front) hurry(plan.realtime);
     const granted: Granted[] = [];
     for (const at of plan.listeners) {
       const key = formatEndpoint(at);
@@ -100,13 +102,14 @@ function commit(): void {
   const next = prepared;
   if (!next || !engine) return;
   const plan = next.plan;
-  if (front) front.apply(plan);
-  else {
+  if (front) {
+    front.apply(plan);
+    hurry(next.realtime);
+  } else {
     front = makeFront(start, arena, engine, entropy, plan);
     engine.drive(front);
   }
   engine.coalesce = next.coalesce;
-  hurry(next.realtime);
   engine.connect(
     plan.pools.flatMap(pool => pool.backends),
     next.portsPerBackend,
@@ -128,11 +131,15 @@ function commit(): void {
 /** Puts the thread into real time, or back. */
 function hurry(wanted: boolean): void {
   if (wanted === realtime) return;
-  realtime = wanted;
   const refused = serveAtOnce(wanted);
-  if (refused === 0) return;
+  if (refused === 0) {
+    realtime = wanted;
+    return;
+  }
   const reason = getSystemErrorName(-refused);
-  const text = `realtime: the kernel refuses it (${reason}): give Chorus CAP_SYS_NICE or LimitRTPRIO=1, or set it to off; clients are served as usual`;
+  const text = wanted
+    ? `realtime: the kernel refuses it (${reason}): start Chorus with LimitRTPRIO=1 or CAP_SYS_NICE, or set it to off; clients are served as usual`
+    : `realtime: the kernel refuses to end it (${reason}): it ends with the next start`;
   say({ kind: 'log', worker: start.worker, level: 'warn', text });
 }
 

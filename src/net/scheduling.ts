@@ -31,7 +31,7 @@ export function yieldToWorkers(): number {
 /**
  * Puts the calling thread, which serves clients, under a policy that lets it interrupt others: the usual one, or with `realtime`
  * SCHED_RR at the lowest priority, which comes before everything that is not real-time. Gives what the kernel said to that: 0, or
- * the errno with which it refused, and then the thread is under the usual policy.
+ * the errno with which it refused. A thread that may not be real-time is under the usual policy then.
  */
 export function serveAtOnce(realtime = false): number {
   try {
@@ -40,8 +40,10 @@ export function serveAtOnce(realtime = false): number {
     const policy = constants.SCHED_RR | constants.SCHED_RESET_ON_FORK;
     if (realtime && libc.setScheduler(0, policy, libc.addressOf(lowestPriority)) === 0) return 0;
     const refused = realtime ? libc.errno() : 0;
-    libc.setScheduler(0, constants.SCHED_OTHER, libc.addressOf(noPriority));
-    return refused;
+    // Who may not raise priorities may not give up that flag either.
+    const usual = constants.SCHED_OTHER | constants.SCHED_RESET_ON_FORK;
+    const back = libc.setScheduler(0, usual, libc.addressOf(noPriority));
+    return refused !== 0 || back === 0 ? refused : libc.errno();
   } catch {
     // Without libc there is no batch engine, and no thread of its own to put first.
     return 0;

@@ -84,7 +84,7 @@ export const netOptions = {
     default: 'on',
   }),
   realtime: option(flag(), {
-    docs: 'Packet workers run in real time (SCHED_RR, priority 1; sched(7)), so before everything else on their processors: answers do not wait for a few ms where the kernel or another program holds a processor. It takes CAP_SYS_NICE or an RLIMIT_RTPRIO of 1; without, a warning says so. Leave a processor for everything else: fewer `workers` than processors. For the batch engine.',
+    docs: 'Packet workers run in real time (SCHED_RR, priority 1; sched(7)), so before everything else on their processors: answers do not wait for a few ms where the kernel or another program holds a processor. It takes CAP_SYS_NICE at the start or an RLIMIT_RTPRIO of 1 (what `user:` gives up is gone at a reload); without, a warning says so. Leave a processor for everything else: fewer `workers` than processors. For the batch engine.',
     default: 'off',
   }),
   tcp: option(

@@ -214,6 +214,18 @@ describe('the life of a front', requires('root', 'ip', 'dig', 'dnsperf'), () => 
     assert.equal(await front.stop(), 0);
   });
 
+  test('realtime: given before privileges are given up', async t => {
+    if ((await run('setpriv', [...drop, 'true'])).code !== 0) {
+      t.skip('this root cannot become nobody (a user namespace)');
+      return;
+    }
+    const front = await Chorus.start(config('batch', { realtime: 'on', user: 'nobody' }));
+    const packet = threadsOf(front).find(({ name }) => name === 'packet-0');
+    assert.equal(packet?.policy, 2);
+    assert.doesNotMatch(front.program.log, /realtime/);
+    assert.equal(await front.stop(), 0);
+  });
+
   test('realtime where the kernel refuses it: a warning that says what to do, and clients are served', async () => {
     const template = await Chorus.launch(config('batch', { realtime: 'on' }));
     await template.program.stop();
@@ -227,7 +239,7 @@ describe('the life of a front', requires('root', 'ip', 'dig', 'dnsperf'), () => 
     );
     // The answer of a worker may be here before the line that the main thread writes.
     await program.until('the warning', () =>
-      /realtime: the kernel refuses it \(EPERM\): give Chorus CAP_SYS_NICE/.test(program.stderr),
+      /realtime: the kernel refuses it \(EPERM\): start Chorus with LimitRTPRIO=1/.test(program.stderr),
     );
     assert.equal((await program.stop()).code, 0);
   });
