@@ -10,8 +10,9 @@
  *
  * A window that is half full of a good past sees half of a fault. So a cumulative sum runs beside them (E. S. Page, "Continuous
  * inspection schemes", Biometrika 41, 1954): of the log-likelihood that a share of `changes` is bad rather than p, held at 0 where it would fall
- * below. It begins where the fault does, so as few queries decide as can, also when doubt has taken most of the traffic away meanwhile. That
- * it is mistaken has the same bound.
+ * below. It begins where the fault does, so as few queries decide as can, also when doubt has taken most of the traffic away meanwhile. As it
+ * chooses its own stretch of time and p moves, the bound does not hold for it: what it finds must stand against what the siblings did in
+ * that very time too.
  *
  * - The siblings' share is that of the best third of them, so that other sick ones do not excuse the first.
  * - What fails everywhere is no difference, and no evidence.
